@@ -1,0 +1,50 @@
+"""Forces, virial and stress from the gradient of the energy with respect to edge vectors.
+
+Formulas and signs: src/pair_cace/ops/edge_forces.h, whose compiled operation is called here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..data.graph import Graph
+from ..operations import edge_forces
+
+
+class Prediction(NamedTuple):
+    """What a model says of a graph with N atoms in S structures; float64."""
+
+    atom_energies: Tensor  # (N,) eV
+    energies: Tensor  # (S,) eV
+    forces: Tensor  # (N, 3) eV/Å
+    stresses: Tensor  # (S, 3, 3) eV/Å³, tension positive; NaN where there is no cell
+
+
+def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Prediction:
+    """Evaluate ``model`` (eager or TorchScript) and differentiate it.
+
+    With ``create_graph`` the prediction can be differentiated once more, by parameters, for
+    training; otherwise it is detached.
+    """
+    vectors = graph.vectors.detach().requires_grad_(True)
+    atom_energies = model(vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms)
+    (gradient,) = torch.autograd.grad([atom_energies.sum()], [vectors], create_graph=create_graph)
+    if not create_graph:
+        atom_energies = atom_energies.detach()
+
+    forces = edge_forces(gradient, graph.senders, graph.receivers, graph.n_atoms)
+    energies = _sum_by_structure(atom_energies, graph.structure, graph.n_structures)
+    of_edge = graph.structure.index_select(0, graph.receivers)  # (E,)
+    outer = graph.vectors.unsqueeze(2) * gradient.unsqueeze(1)  # (E, 3, 3) r⃗ ⊗ g
+    virials = -_sum_by_structure(outer, of_edge, graph.n_structures)
+    stresses = -virials / graph.volumes[:, None, None]
+    return Prediction(atom_energies, energies, forces, stresses)
+
+
+def _sum_by_structure(values: Tensor, structure: Tensor, n_structures: int) -> Tensor:
+    """(n, …) values to (S, …) sums."""
+    total = values.new_zeros([n_structures] + list(values.shape[1:]))
+    return total.index_add(0, structure, values)

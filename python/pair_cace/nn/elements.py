@@ -1,0 +1,61 @@
+"""From atomic numbers to trained quantities, for trained elements and those in between."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+MAX_ATOMIC_NUMBER = 118
+
+
+def interpolation_table(atomic_numbers: list[int]) -> Tensor:
+    """Weight of every trained element in every element, (119, n_elements) float64.
+
+    A trained element is itself (one-hot). One between two trained ones is their linear
+    interpolation in atomic number: the paper's alchemical extrapolation. One outside the trained
+    range has no meaning and gets NaN, so that it can never pass unnoticed.
+    """
+    table = torch.full((MAX_ATOMIC_NUMBER + 1, len(atomic_numbers)), torch.nan, dtype=torch.float64)
+    for column, z in enumerate(atomic_numbers):
+        table[z] = 0.0
+        table[z, column] = 1.0
+    for column, (low, high) in enumerate(zip(atomic_numbers, atomic_numbers[1:])):
+        for z in range(low + 1, high):
+            table[z] = 0.0
+            table[z, column] = (high - z) / (high - low)
+            table[z, column + 1] = (z - low) / (high - low)
+    return table
+
+
+class Elements(nn.Module):
+    """Which elements a model knows, and the energy E0 of each; float64 at every model precision."""
+
+    def __init__(self, atomic_numbers: list[int]):
+        super().__init__()
+        self.register_buffer("table", interpolation_table(atomic_numbers), persistent=False)
+        self.register_buffer("E0", torch.zeros(len(atomic_numbers), dtype=torch.float64))
+
+    def _apply(self, fn, recurse: bool = True):
+        # .to(device) moves the buffers, .to(dtype) leaves them alone: total energies of 1e4 eV
+        # in float32 would lose the meV that matter.
+        return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
+
+    def forward(self, species: Tensor) -> Tensor:
+        """(N,) atomic numbers to (N, n_elements) weights of the trained elements, float64."""
+        return self.table.index_select(0, species)
+
+    def reference_energies(self, composition: Tensor) -> Tensor:
+        """(N, n_elements) weights to (N,) E0 in eV, float64."""
+        return composition @ self.E0
+
+
+class ElementEmbedding(nn.Module):
+    """The trainable vector θ_z of length K for every element."""
+
+    def __init__(self, n_elements: int, n_atom_basis: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_elements, n_atom_basis))
+
+    def forward(self, composition: Tensor) -> Tensor:
+        """(N, n_elements) weights of the trained elements to (N, K)."""
+        return composition.to(self.weight.dtype) @ self.weight

@@ -1,0 +1,86 @@
+"""The settings that fix the shape of a CACE model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ase.data import chemical_symbols
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+MessageKind = Literal["M", "Ar", "Bchi"]
+
+
+class Hyperparameters(BaseModel):
+    """Shape of a CACE model; symbols as in Cheng, npj Comput. Mater. 10, 157 (2024).
+
+    Raises ``pydantic.ValidationError`` on an unknown key or a value out of range.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    elements: tuple[str, ...] = Field(
+        min_length=1, description="chemical symbols that the model is trained on, by atomic number"
+    )
+    cutoff: float = Field(gt=0, allow_inf_nan=False, description="r_c, Å")
+    cutoff_exponent: int = Field(6, ge=2, le=12, description="p of the polynomial cutoff")
+    n_rbf: int = Field(6, ge=1, description="raw radial (Bessel) functions")
+    trainable_rbf: bool = Field(True, description="train the Bessel frequencies")
+    n_radial: int = Field(12, ge=1, description="mixed radial functions")
+    n_atom_basis: int = Field(3, ge=1, description="K, length of an element embedding")
+    embed_receiver_nodes: bool = Field(
+        True, description="a second embedding table for receivers; otherwise one table for both"
+    )
+    l_max: int = Field(3, ge=0, le=8, description="L, highest angular degree")
+    nu_max: int = Field(3, ge=1, le=4, description="ν, highest body order of an invariant, minus 1")
+    n_layers: int = Field(0, ge=0, description="T, message-passing layers")
+    messages: tuple[MessageKind, ...] = Field(
+        ("Bchi",), description="terms of a message: M (memory), Ar, Bchi; unused if n_layers is 0"
+    )
+    bchi_per_l: bool = Field(True, description="one Bchi weight per l, otherwise one for all")
+    bchi_per_channel: bool = Field(True, description="one Bchi weight per channel, or one for all")
+    bchi_hidden: tuple[int, ...] = Field((), description="hidden layers of the Bchi network")
+    avg_num_neighbors: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="messages are divided by its square root"
+    )
+    readout_hidden: tuple[int, ...] = Field((32, 16), description="hidden layers of the readout")
+    readout_linear: bool = Field(True, description="add a linear readout to the network")
+
+    @field_validator("elements")
+    @classmethod
+    def _known_and_sorted(cls, elements: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in elements:
+            if symbol not in chemical_symbols[1:]:
+                raise ValueError(f"'{symbol}' is not a chemical symbol")
+        if len(set(elements)) != len(elements):
+            raise ValueError(f"an element is listed twice: {' '.join(elements)}")
+        return tuple(sorted(elements, key=chemical_symbols.index))
+
+    @field_validator("messages")
+    @classmethod
+    def _listed_once(cls, messages: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(messages)) != len(messages):
+            raise ValueError(f"a message term is listed twice: {' '.join(messages)}")
+        return tuple(kind for kind in ("M", "Ar", "Bchi") if kind in messages)
+
+    @field_validator("bchi_hidden", "readout_hidden")
+    @classmethod
+    def _positive_widths(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        if any(width < 1 for width in widths):
+            raise ValueError(f"hidden layers need at least one unit, got {list(widths)}")
+        return widths
+
+    @model_validator(mode="after")
+    def _layers_need_a_message(self) -> "Hyperparameters":
+        if self.n_layers > 0 and not self.messages:
+            raise ValueError("n_layers > 0 needs at least one of the messages M, Ar, Bchi")
+        return self
+
+    @property
+    def atomic_numbers(self) -> list[int]:
+        """Atomic numbers of ``elements``, ascending."""
+        return [chemical_symbols.index(symbol) for symbol in self.elements]
+
+    @property
+    def n_channels(self) -> int:
+        """C = K², edge channels."""
+        return self.n_atom_basis**2

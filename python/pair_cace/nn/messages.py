@@ -1,0 +1,127 @@
+"""Message passing: A of layer t+1 from A and B of layer t.
+
+A^(t+1) = (A_Ar + A_Bchi) / sqrt(avg_num_neighbors) + A_M; each term is optional (Eq. 11-15).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .atomic_basis import (
+    degree_of_each_triple,
+    mix_radial,
+    sum_over_neighbors,
+    weighted_neighbor_sum,
+)
+from .edges import Edges
+from .hyperparameters import Hyperparameters
+from .invariants import number_of_invariants
+from .readout import multilayer_perceptron
+
+
+class Memory(nn.Module):
+    """A_M = m^(l)_{n',c} · A^t; m starts at 0.25."""
+
+    def __init__(self, settings: Hyperparameters):
+        super().__init__()
+        shape = (settings.n_radial, settings.l_max + 1, settings.n_channels)
+        self.weight = nn.Parameter(torch.full(shape, 0.25))
+        self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
+
+    def forward(self, basis: Tensor) -> Tensor:
+        """(N, n_radial, N_l, C) to the same shape."""
+        return self.weight.index_select(1, self.degree) * basis
+
+
+class AttenuatedBasis(nn.Module):
+    """A_Ar = Σ_{e→i} F(r) f_c(r) A^t_j with F^(l)_{n',c} = a exp(−b r), b in 1/Å."""
+
+    def __init__(self, settings: Hyperparameters):
+        super().__init__()
+        shape = (settings.n_radial, settings.l_max + 1, settings.n_channels)
+        self.amplitude = nn.Parameter(torch.rand(shape))
+        self.decay = nn.Parameter((0.5 + torch.rand(shape)) / settings.cutoff)
+        self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
+
+    def forward(self, basis: Tensor, edges: Edges) -> Tensor:
+        """(N, n_radial, N_l, C) to the same shape."""
+        r = edges.distances[:, None, None, None]
+        fading = self.amplitude * torch.exp(-self.decay * r) * edges.envelope[:, None, None, None]
+        fading = fading.index_select(2, self.degree)  # (E, n_radial, N_l, C)
+        values = fading * basis.index_select(0, edges.senders)
+        return sum_over_neighbors(values, edges.receivers, basis.shape[0])
+
+
+class WeightedNeighborSum(nn.Module):
+    """A_Bchi: the neighbour sum of layer 0, every edge weighted by h(B^t_j) of its sender.
+
+    h maps the flattened invariants of an atom to one weight per l (or one for all l) and per
+    channel (or one for all channels).
+    """
+
+    def __init__(self, settings: Hyperparameters):
+        super().__init__()
+        n_invariants = number_of_invariants(settings.l_max, settings.nu_max)
+        self.n_degrees = settings.l_max + 1 if settings.bchi_per_l else 1
+        self.n_channels = settings.n_channels if settings.bchi_per_channel else 1
+        self.network = multilayer_perceptron(
+            settings.n_radial * n_invariants * settings.n_channels,
+            settings.bchi_hidden,
+            self.n_degrees * self.n_channels,
+        )
+        degree = degree_of_each_triple(settings.l_max) if settings.bchi_per_l else torch.zeros(1)
+        self.register_buffer("degree", degree.long(), persistent=False)
+
+    def forward(
+        self,
+        invariants: Tensor,  # (N, n_radial, N_B, C)
+        edges: Edges,
+        sender_embedding: Tensor,  # (N, K)
+        receiver_embedding: Tensor,  # (N, K)
+    ) -> Tensor:
+        """Returns the sum before radial mixing, (N, n_rbf, N_l, C)."""
+        n_basis = sender_embedding.shape[1]
+        weights = self.network(invariants.flatten(1)).unflatten(
+            1, [self.n_degrees, self.n_channels]
+        )
+        weights = weights.index_select(1, self.degree)  # (N, N_l or 1, C or 1)
+        if self.n_channels == 1:
+            sender_weights = weights * sender_embedding.unsqueeze(1)  # (N, N_l or 1, K)
+        else:
+            by_pair = weights.unflatten(-1, [n_basis, n_basis])  # (N, N_l or 1, s, q)
+            sender_weights = (by_pair * sender_embedding[:, None, :, None]).flatten(-2)
+        return weighted_neighbor_sum(edges, sender_weights, receiver_embedding)
+
+
+class MessageLayer(nn.Module):
+    """One layer t → t+1 with the message terms that the settings name."""
+
+    def __init__(self, settings: Hyperparameters):
+        super().__init__()
+        self.memory = Memory(settings) if "M" in settings.messages else None
+        self.attenuated = AttenuatedBasis(settings) if "Ar" in settings.messages else None
+        self.weighted = WeightedNeighborSum(settings) if "Bchi" in settings.messages else None
+        self.norm = float(settings.avg_num_neighbors) ** -0.5
+        self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
+
+    def forward(
+        self,
+        basis: Tensor,  # (N, n_radial, N_l, C)
+        invariants: Tensor,  # (N, n_radial, N_B, C)
+        edges: Edges,
+        sender_embedding: Tensor,  # (N, K)
+        receiver_embedding: Tensor,  # (N, K)
+        mixing_weight: Tensor,  # (L+1, n_rbf, n_radial, C), the one of layer 0
+    ) -> Tensor:
+        """Returns A of the next layer, (N, n_radial, N_l, C)."""
+        message = torch.zeros_like(basis)
+        if self.attenuated is not None:
+            message = message + self.attenuated(basis, edges)
+        if self.weighted is not None:
+            raw = self.weighted(invariants, edges, sender_embedding, receiver_embedding)
+            message = message + mix_radial(raw, mixing_weight, self.degree)
+        message = message * self.norm
+        if self.memory is not None:
+            message = message + self.memory(basis)
+        return message

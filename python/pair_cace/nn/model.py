@@ -1,0 +1,104 @@
+"""The CACE potential: edge vectors in, per-atom energies out (Cheng, npj Comput. Mater. 10, 157)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .angular import AngularBasis
+from .atomic_basis import AtomicBasis
+from .edges import Edges
+from .elements import ElementEmbedding, Elements
+from .hyperparameters import Hyperparameters
+from .invariants import Invariants, number_of_invariants
+from .messages import MessageLayer
+from .radial import BesselBasis, PolynomialCutoff
+from .readout import Readout
+
+
+class CACE(nn.Module):
+    """Energies of atoms from the vectors of their edges. Units: eV, Å.
+
+    The model sees edge vectors only, never positions or cells, so that forces and virial follow
+    from one gradient (see ``derivatives``) and the same entry serves training, ASE and LAMMPS.
+    """
+
+    __jit_unused_properties__ = ["dtype"]
+
+    def __init__(self, settings: Hyperparameters):
+        super().__init__()
+        n_elements = len(settings.elements)
+        n_invariants = number_of_invariants(settings.l_max, settings.nu_max)
+        n_features = (
+            settings.n_radial * n_invariants * settings.n_channels * (settings.n_layers + 1)
+        )
+        self.elements = Elements(settings.atomic_numbers)
+        self.sender_embedding = ElementEmbedding(n_elements, settings.n_atom_basis)
+        self.receiver_embedding = (
+            ElementEmbedding(n_elements, settings.n_atom_basis)
+            if settings.embed_receiver_nodes
+            else None
+        )
+        self.radial = BesselBasis(settings.cutoff, settings.n_rbf, settings.trainable_rbf)
+        self.envelope = PolynomialCutoff(settings.cutoff, settings.cutoff_exponent)
+        self.angular = AngularBasis(settings.l_max)
+        self.atomic_basis = AtomicBasis(settings)
+        self.invariants = Invariants(settings.l_max, settings.nu_max)
+        self.layers = nn.ModuleList(MessageLayer(settings) for _ in range(settings.n_layers))
+        self.readout = Readout(n_features, settings.readout_hidden, settings.readout_linear)
+
+    def forward(
+        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
+    ) -> Tensor:
+        """Energies of the first ``n_atoms`` atoms.
+
+        vectors    (E, 3)   r⃗ = r_receiver − r_sender in Å, float64, 0 < |r⃗| < cutoff
+        senders    (E,)     int64, index into ``species``
+        receivers  (E,)     int64, < n_atoms
+        species    (N,)     int64, atomic numbers; N ≥ n_atoms. Atoms from n_atoms on only send:
+                            they are the ghosts of a domain, allowed without message passing.
+        Returns    (n_atoms,) energies in eV with E0, float64 at every precision of the model.
+        """
+        features = self.features(vectors, senders, receivers, species, n_atoms)
+        composition = self.elements(species[:n_atoms])
+        learned = self.readout(features.flatten(1))
+        return learned.to(torch.float64) + self.elements.reference_energies(composition)
+
+    @torch.jit.export
+    def features(
+        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
+    ) -> Tensor:
+        """Invariants of every layer, (n_atoms, n_radial, N_B, C, T+1); arguments as ``forward``."""
+        edges = self.edge_basis(vectors, senders, receivers)
+        composition = self.elements(species)
+        sender = self.sender_embedding(composition)  # (N, K)
+        if self.receiver_embedding is not None:
+            receiver = self.receiver_embedding(composition[:n_atoms])  # (n_atoms, K)
+        else:
+            receiver = sender[:n_atoms]
+
+        basis = self.atomic_basis(edges, sender, receiver)  # (n_atoms, n_radial, N_l, C)
+        invariants = self.invariants(basis)  # (n_atoms, n_radial, N_B, C)
+        every_layer = [invariants]
+        for layer in self.layers:
+            basis = layer(
+                basis, invariants, edges, sender, receiver, self.atomic_basis.mixing_weight
+            )
+            invariants = self.invariants(basis)
+            every_layer.append(invariants)
+        return torch.stack(every_layer, dim=-1)
+
+    def edge_basis(self, vectors: Tensor, senders: Tensor, receivers: Tensor) -> Edges:
+        """χ without its element factors: radial × envelope × angular (Eq. 1)."""
+        vectors = vectors.to(self.radial.prefactor.dtype)
+        distances = torch.linalg.vector_norm(vectors, dim=-1)  # (E,)
+        envelope = self.envelope(distances)  # (E,)
+        radial = self.radial(distances) * envelope.unsqueeze(-1)  # (E, n_rbf)
+        angular = self.angular(vectors / (distances + 1e-9).unsqueeze(-1))  # (E, N_l)
+        basis = radial.unsqueeze(-1) * angular.unsqueeze(1)  # (E, n_rbf, N_l)
+        return Edges(senders, receivers, distances, envelope, basis)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights; energies are float64 in any case."""
+        return self.radial.prefactor.dtype
