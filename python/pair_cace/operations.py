@@ -1,0 +1,34 @@
+"""Loads the compiled operations ``torch.ops.pair_cace`` (source: src/pair_cace/ops)."""
+
+from __future__ import annotations
+
+import pathlib
+
+import torch
+
+from . import _core
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def load_operations() -> None:
+    """Make ``torch.ops.pair_cace`` available.
+
+    Raises ImportError if the running torch is another minor release than the one that the
+    operations were compiled against: the C++ ABI differs.
+    """
+    if _minor(torch.__version__) != _minor(_core.torch_version):
+        raise ImportError(
+            f"pair_cace was compiled against torch {_core.torch_version}, but torch "
+            f"{torch.__version__} is installed; run `pip install torch=={_core.torch_version}`, or "
+            "compile pair_cace again with `pip install --no-build-isolation --no-deps .` in its "
+            "source folder"
+        )
+    torch.ops.load_library(pathlib.Path(_core.__file__).with_name("libpair_cace_ops.so"))
+
+
+load_operations()
+edge_forces = torch.ops.pair_cace.edge_forces
+edge_differences = torch.ops.pair_cace.edge_differences
