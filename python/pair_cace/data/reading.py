@@ -1,0 +1,126 @@
+"""Reading labelled structures from extended XYZ and whatever else ASE reads."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import ase
+import ase.io
+import numpy as np
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from ..errors import CaceError
+from .checks import check_structure
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names of the labels in the file. Units: eV, eV/Å, eV/Å³ (tension positive, as in ASE)."""
+
+    energy: str = "energy"
+    forces: str = "forces"
+    stress: str = "stress"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One structure with its labels; a label that the file does not have is None."""
+
+    name: str  # "train.xyz, frame 3", counted from 0
+    atoms: ase.Atoms
+    energy: float | None  # eV
+    forces: np.ndarray | None  # (N, 3) eV/Å
+    stress: np.ndarray | None  # (3, 3) eV/Å³
+
+
+def read_frames(
+    path: str | pathlib.Path,
+    keys: Keys = Keys(),
+    require: Collection[str] = ("energy", "forces"),
+    elements: Collection[str] | None = None,
+) -> list[Frame]:
+    """All frames of a file, checked.
+
+    require   labels ("energy", "forces", "stress") that every frame must have
+    elements  if given, the only elements allowed
+
+    Raises CaceError, naming file and frame, for a missing or malformed label, NaN, an unknown
+    element, or a structure that makes no sense (see ``checks.check_structure``).
+    """
+    path = pathlib.Path(path)
+    frames = [_frame(atoms, name, keys) for name, atoms in _structures(path)]
+    if not frames:
+        raise CaceError(f"{path}: expected structures, found none")
+    for frame in frames:
+        check_structure(frame.atoms, frame.name, elements)
+        for label in require:
+            if getattr(frame, label) is None:
+                raise CaceError(_missing(frame, label, getattr(keys, label)))
+    return frames
+
+
+def _structures(path: pathlib.Path) -> Iterator[tuple[str, ase.Atoms]]:
+    if not path.is_file():
+        raise CaceError(f"cannot read {path}: there is no such file")
+    n_read = 0
+    try:
+        for atoms in ase.io.iread(path, index=":"):
+            yield f"{path}, frame {n_read}", atoms
+            n_read += 1
+    except CaceError:
+        raise
+    except Exception as error:  # ASE's readers raise whatever their format makes them
+        raise CaceError(
+            f"{path}: ASE could not read frame {n_read} ({type(error).__name__}: {error}); "
+            "expected extended XYZ or another format that ASE knows"
+        ) from error
+
+
+def _frame(atoms: ase.Atoms, name: str, keys: Keys) -> Frame:
+    energy = _label(atoms, keys.energy)
+    forces = _label(atoms, keys.forces)
+    stress = _label(atoms, keys.stress)
+    return Frame(
+        name=name,
+        atoms=atoms,
+        energy=None if energy is None else float(_shaped(energy, (), name, keys.energy)),
+        forces=None if forces is None else _shaped(forces, (len(atoms), 3), name, keys.forces),
+        stress=None if stress is None else _shaped(stress, (3, 3), name, keys.stress),
+    )
+
+
+def _label(atoms: ase.Atoms, key: str):
+    # ASE moves labels with its own names to a calculator, and leaves all others where they are.
+    for place in (atoms.calc.results if atoms.calc else {}, atoms.info, atoms.arrays):
+        if key in place:
+            return place[key]
+    return None
+
+
+def _shaped(value, shape: tuple[int, ...], name: str, key: str) -> np.ndarray:
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise CaceError(f"{name}: expected numbers for '{key}', found {value!r}") from None
+    if shape == (3, 3) and array.shape == (6,):
+        array = voigt_6_to_full_3x3_stress(array)
+    if array.size == int(np.prod(shape)) and array.shape != shape:
+        array = array.reshape(shape)
+    if array.shape != shape:
+        raise CaceError(f"{name}: expected shape {shape} for '{key}', found {array.shape}")
+    if not np.isfinite(array).all():
+        raise CaceError(f"{name}: expected finite numbers for '{key}', found NaN or infinity")
+    return array
+
+
+def _missing(frame: Frame, label: str, key: str) -> str:
+    results = frame.atoms.calc.results if frame.atoms.calc else {}
+    arrays = set(frame.atoms.arrays) - {"numbers", "positions"}
+    found = sorted(set(results) | set(frame.atoms.info) | arrays)
+    listed = ", ".join(found) if found else "no labels at all"
+    return (
+        f"{frame.name}: expected the label '{key}' ({label}), found {listed}; name it with "
+        f"--{label}-key"
+    )
