@@ -1,0 +1,1 @@
+"""Model files: published ones (read), checkpoints (read, written), exports (read, written)."""

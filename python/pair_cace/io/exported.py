@@ -1,0 +1,134 @@
+"""Exported models: TorchScript with plain-text metadata, for `pair_style cace` and for Python.
+
+The format is described in src/pair_cace/model_format.h.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import warnings
+from collections.abc import Iterator
+
+import torch
+from torch.jit import ScriptModule
+
+from .. import _core
+from ..errors import CaceError
+from ..files import written_whole
+from ..nn import CACE, Hyperparameters
+from ..nn.derivatives import predict
+from .model_info import ModelInfo
+from .probe import probe_structure
+
+_TEXT = ("format_version", "cutoff", "elements", "n_layers", "dtype", "length_unit", "energy_unit")
+_JSON = ("E0", "hyperparameters", "provenance")
+
+# Largest deviation of an export from its checkpoint in float64, relative to the largest value.
+AGREEMENT = {"float64": 1e-10, "float32": 1e-3}
+
+
+def export_model(model: CACE, info: ModelInfo, path: pathlib.Path, dtype: str) -> dict[str, float]:
+    """Write ``model`` as TorchScript in precision ``dtype``; see the module's docstring.
+
+    The file is read back and compared with the checkpoint in float64 before it gets its name.
+    Returns the relative deviations of energy and forces that were found.
+    Raises CaceError if they exceed ``AGREEMENT``; then no file is left.
+    """
+    model = model.eval().requires_grad_(False).to(getattr(torch, dtype))
+    with written_whole(path) as temporary:
+        with _quiet():
+            torch.jit.script(model).save(str(temporary), _extra_files=_metadata(info, dtype))
+        written, _ = load_exported(temporary)
+        deviations = _deviations(written, model.to(torch.float64), info)
+        for quantity, deviation in deviations.items():
+            if not deviation <= AGREEMENT[dtype]:
+                raise CaceError(
+                    f"expected the exported model to agree with its checkpoint to "
+                    f"{AGREEMENT[dtype]:g}, got a relative deviation of {deviation:.1e} in the "
+                    f"{quantity}; no file was written. "
+                    + (
+                        "The model may be too stiff for single precision: try --dtype float64"
+                        if dtype == "float32"
+                        else "Please report this with the checkpoint"
+                    )
+                )
+    return deviations
+
+
+def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
+    """Read an exported model. Raises CaceError if ``path`` is none, or of another format."""
+    metadata = dict.fromkeys(_TEXT + _JSON, "")
+    try:
+        with _quiet():
+            model = torch.jit.load(str(path), map_location="cpu", _extra_files=metadata)
+    except (RuntimeError, ValueError) as error:
+        raise CaceError(
+            f"expected a model written by `cace export`, but {path} is not a readable TorchScript "
+            "file; if it was cut short, copy it again"
+        ) from error
+    metadata = {key: _text(value) for key, value in metadata.items()}
+    if not metadata["format_version"]:
+        raise CaceError(
+            f"expected a model written by `cace export`, but {path} is a TorchScript file without "
+            "its metadata; make one with `cace export CHECKPOINT -o model.pt`"
+        )
+    if int(metadata["format_version"]) != _core.model_format_version:
+        raise CaceError(
+            f"expected format {_core.model_format_version} in {path}, got format "
+            f"{metadata['format_version']}; export it with this version of pair_cace, or update"
+        )
+    info = ModelInfo(
+        kind="exported model",
+        format_version=int(metadata["format_version"]),
+        hyperparameters=Hyperparameters.model_validate_json(metadata["hyperparameters"]),
+        E0=json.loads(metadata["E0"]),
+        dtype=metadata["dtype"],
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        provenance=json.loads(metadata["provenance"]),
+    )
+    return model.eval(), info
+
+
+def _metadata(info: ModelInfo, dtype: str) -> dict[str, str]:
+    settings = info.hyperparameters
+    return {
+        "format_version": str(_core.model_format_version),
+        "cutoff": repr(settings.cutoff),
+        "elements": " ".join(settings.elements),
+        "n_layers": str(settings.n_layers),
+        "dtype": dtype,
+        "length_unit": "angstrom",
+        "energy_unit": "eV",
+        "E0": json.dumps(info.E0),
+        "hyperparameters": settings.model_dump_json(),
+        "provenance": json.dumps(info.provenance),
+    }
+
+
+def _deviations(exported: ScriptModule, reference: CACE, info: ModelInfo) -> dict[str, float]:
+    graph = probe_structure(info.hyperparameters)
+    expected, found = predict(reference, graph), predict(exported, graph)
+    E0 = reference.elements.reference_energies(reference.elements(graph.species))
+    return {
+        "energies": _relative(found.atom_energies - E0, expected.atom_energies - E0),
+        "forces": _relative(found.forces, expected.forces),
+    }
+
+
+def _relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+    scale = max(float(expected.abs().max()), 1e-6)
+    return float((found - expected).abs().max()) / scale
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """TorchScript announces its retirement at every call; libtorch in LAMMPS has nothing else."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        yield
