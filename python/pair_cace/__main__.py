@@ -1,0 +1,5 @@
+"""``python -m pair_cace`` is the command ``cace``."""
+
+from .cli import main
+
+main()

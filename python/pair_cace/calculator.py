@@ -1,0 +1,54 @@
+"""CACE models as ASE calculators."""
+
+from __future__ import annotations
+
+import pathlib
+
+import torch
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from .data.checks import check_structure
+from .data.graph import Graph
+from .io.loading import load_model
+from .nn.derivatives import predict
+
+
+class CACECalculator(Calculator):
+    """ASE calculator for an exported model or a checkpoint.
+
+    model    file written by ``cace export``, ``cace convert`` or ``cace train``
+    device   "cpu" or "cuda"
+
+    Gives energy, free_energy (the same), forces, stress (cells with three lattice vectors) and
+    energies (per atom), in ASE units. Raises CaceError for an element that the model was not
+    trained on and for structures that make no sense (NaN positions, atoms at the same place).
+    """
+
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
+
+    def __init__(self, model: str | pathlib.Path, device: str = "cpu", **kwargs):
+        super().__init__(**kwargs)
+        self.model, self.info = load_model(model, device)
+        self.device = device
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        check_structure(self.atoms, "structure", self.info.elements)
+        graph = Graph.of(self.atoms, self.info.cutoff).to(self.device)
+        with torch.jit.optimized_execution(False):  # no warm-up in the first calls
+            prediction = predict(self.model, graph)
+        self.results = {
+            "energy": float(prediction.energies[0]),
+            "free_energy": float(prediction.energies[0]),
+            "energies": prediction.atom_energies.cpu().numpy(),
+            "forces": prediction.forces.cpu().numpy(),
+        }
+        if self.atoms.cell.rank == 3:
+            stress = prediction.stresses[0].cpu().numpy()
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        elif "stress" in properties:
+            raise PropertyNotImplementedError(
+                "stress needs a cell with three lattice vectors; this structure has "
+                f"{self.atoms.cell.rank}"
+            )

@@ -1,0 +1,42 @@
+"""The command ``cace``: one verb, one file."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .. import __version__
+from ..errors import CaceError
+from .convert import convert
+from .eval import evaluate_command
+from .export import export
+from .info import info
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, package_name="pair_cace")
+def cace() -> None:
+    """CACE machine-learning potentials: make models in Python, run them in LAMMPS.
+
+    \b
+    A published model:   cace convert water.pth -o water.cace.pt
+    For LAMMPS:          cace export water.cace.pt -o water.pt
+                         pair_style cace
+                         pair_coeff * * water.pt O H
+
+    Units are eV, Å, eV/Å and eV/Å³. `cace VERB --help` explains a verb.
+    """
+
+
+for verb in (convert, export, info, evaluate_command):
+    cace.add_command(verb)
+
+
+def main() -> None:
+    """Run the command; user errors are printed without a traceback and exit with status 1."""
+    try:
+        cace()
+    except CaceError as error:
+        click.echo(f"cace: error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,131 @@
+"""``cace eval``: errors of a model on labelled data."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import click
+
+from ..errors import CaceError
+
+
+@click.command("eval")
+@click.argument("model", type=click.Path(path_type=pathlib.Path))
+@click.argument(
+    "data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path)
+)
+@click.option(
+    "--plot", type=click.Path(path_type=pathlib.Path),
+    help="Write a parity plot here (png, pdf or svg).",
+)  # fmt: skip
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=pathlib.Path),
+    help="Write the errors here as JSON, in eV and Å.",
+)  # fmt: skip
+@click.option("--energy-key", default="energy", show_default=True, help="Label of total energies, eV.")
+@click.option("--forces-key", default="forces", show_default=True, help="Label of forces, eV/Å.")
+@click.option(
+    "--stress-key", default="stress", show_default=True,
+    help="Label of stresses, eV/Å³, tension positive. Frames without it are fine.",
+)  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "--batch-atoms", default=400, show_default=True, type=click.IntRange(min=1),
+    help="Atoms evaluated together; fewer need less memory.",
+)  # fmt: skip
+def evaluate_command(
+    model: pathlib.Path,
+    data: tuple[pathlib.Path, ...],
+    plot: pathlib.Path | None,
+    json_file: pathlib.Path | None,
+    energy_key: str,
+    forces_key: str,
+    stress_key: str,
+    device: str,
+    batch_atoms: int,
+) -> None:
+    """Print the errors of MODEL on the frames of DATA (one or more files, extended XYZ or other).
+
+    MODEL is a checkpoint or an exported model. The table has root-mean-square and mean absolute
+    errors of energy per atom, as it is and after the best constant shift per atom (models and data
+    often differ in the zero of energy), of forces, in all and by element, and of stresses.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..data.reading import Keys, read_frames
+    from ..evaluation import evaluate
+    from ..io.loading import load_model
+
+    _check_plot_name(plot)
+    module, info = load_model(model, device)
+    keys = Keys(energy_key, forces_key, stress_key)
+    frames = [
+        frame for path in data for frame in read_frames(path, keys, elements=info.elements)
+    ]
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("evaluating", total=len(frames))
+        evaluation = evaluate(
+            module, info.cutoff, frames, batch_atoms, device,
+            lambda n_frames: progress.advance(task, n_frames),
+        )  # fmt: skip
+    _print_table(evaluation)
+    if json_file:
+        _write_json(evaluation, json_file)
+        click.echo(f"{json_file}: errors")
+    if plot:
+        from ..plotting import plot_parity
+
+        plot_parity(evaluation, plot, f"{model.name} on {', '.join(path.name for path in data)}")
+        click.echo(f"{plot}: parity plot")
+
+
+def _check_plot_name(plot: pathlib.Path | None) -> None:
+    if plot and plot.suffix not in (".png", ".pdf", ".svg"):
+        raise CaceError(f"--plot: expected a name that ends in .png, .pdf or .svg, got {plot}")
+
+
+def _rows(evaluation):
+    """(quantity, unit, factor from eV and Å, values) of every row of the table."""
+    if evaluation.energy_per_atom:
+        yield "energy", "meV/atom", 1e3, evaluation.energy_per_atom
+        yield "energy, shifted", "meV/atom", 1e3, evaluation.energy_per_atom_shifted
+    if evaluation.force:
+        yield "force", "meV/Å", 1e3, evaluation.force
+        for element, pairs in evaluation.force_by_element.items():
+            yield f"force on {element}", "meV/Å", 1e3, pairs
+    if evaluation.stress:
+        yield "stress", "meV/Å³", 1e3, evaluation.stress
+
+
+def _print_table(evaluation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{evaluation.n_frames} frames, {evaluation.n_atoms} atoms")
+    table.add_column("quantity")
+    for column in ("RMSE", "MAE"):
+        table.add_column(column, justify="right")
+    table.add_column("unit")
+    for name, unit, factor, pairs in _rows(evaluation):
+        table.add_row(name, f"{pairs.rmse * factor:.3f}", f"{pairs.mae * factor:.3f}", unit)
+    Console().print(table)
+    if evaluation.energy_per_atom:
+        click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
+
+
+def _write_json(evaluation, path: pathlib.Path) -> None:
+    from ..files import written_whole
+
+    content = {
+        "n_frames": evaluation.n_frames,
+        "n_atoms": evaluation.n_atoms,
+        "errors": {
+            name: {"rmse": pairs.rmse, "mae": pairs.mae} for name, _, _, pairs in _rows(evaluation)
+        },
+    }
+    if evaluation.energy_per_atom:
+        content["energy_shift"] = evaluation.energy_shift
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")

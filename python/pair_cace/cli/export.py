@@ -1,0 +1,50 @@
+"""``cace export``: checkpoints into TorchScript for LAMMPS."""
+
+from __future__ import annotations
+
+import pathlib
+
+import click
+
+from ..errors import CaceError
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=pathlib.Path),
+    help="TorchScript model to write, for pair_coeff.",
+)  # fmt: skip
+@click.option(
+    "--dtype", type=click.Choice(["float32", "float64"]),
+    help="Precision of the model. Default: that of the checkpoint. float32 is right for molecular "
+    "dynamics; energies are summed in float64 in any case.",
+)  # fmt: skip
+def export(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None) -> None:
+    """Write CHECKPOINT as TorchScript with its metadata, to run with `pair_style cace`.
+
+    The written model is read back and compared with the checkpoint in float64; if energies or
+    forces disagree, the command fails and leaves no file.
+    """
+    export_checkpoint(checkpoint, output, dtype)
+
+
+def export_checkpoint(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None) -> None:
+    """Read ``checkpoint`` and write ``output``; see ``pair_cace.io.exported``."""
+    from ..io.checkpoint import load_checkpoint
+    from ..io.exported import export_model
+
+    if not checkpoint.is_file():
+        raise CaceError(f"cannot open {checkpoint}: there is no such file")
+    if output.resolve() == checkpoint.resolve():
+        raise CaceError(f"expected another name than the checkpoint's, got {output} for both")
+    model, info = load_checkpoint(checkpoint)
+    dtype = dtype or info.dtype
+    deviations = export_model(model, info, output, dtype)
+    agreement = ", ".join(f"{name} to {value:.0e}" for name, value in deviations.items())
+    click.echo(f"{output}: {dtype}, agrees with {checkpoint} in {agreement} (relative)")
+    click.echo("in LAMMPS:")
+    click.echo("  pair_style cace")
+    click.echo(
+        f"  pair_coeff * * {output} {' '.join(info.elements)}    # one element per atom type"
+    )
