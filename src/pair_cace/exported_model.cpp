@@ -1,0 +1,163 @@
+#include "exported_model.h"
+
+#include "model_format.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/python/update_graph_executor_opt.h>
+#include <torch/csrc/jit/serialization/import.h>
+#include <torch/script.h>
+
+#include <cmath>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+namespace pair_cace {
+
+namespace {
+
+std::string text_of(const torch::jit::ExtraFilesMap &files, const char *key,
+                    const std::string &path)
+{
+  const std::string &text = files.at(key);
+  if (text.empty())
+    throw std::runtime_error("expected a model written by `cace export`, but " + path +
+                             " is a TorchScript file without '" + key +
+                             "'; make one with `cace export CHECKPOINT -o model.pt`");
+  return text;
+}
+
+template <class Number> Number number_of(const std::string &text, const char *key)
+{
+  Number value{};
+  std::istringstream stream(text);
+  if (!(stream >> value))
+    throw std::runtime_error(std::string("expected a number in '") + key + "' of the model, got '" +
+                             text + "'; export the model again");
+  return value;
+}
+
+at::Device pick_device(DeviceChoice choice)
+{
+  const bool has_cuda = at::hasCUDA();
+  if (choice == DeviceChoice::cuda && !has_cuda)
+    throw std::runtime_error("expected a CUDA device because of 'device cuda', but this libtorch "
+                             "sees none; use 'device cpu' or 'device auto', or install a CUDA "
+                             "build of torch and check nvidia-smi");
+  return choice != DeviceChoice::cpu && has_cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+}
+
+torch::jit::Module load(const std::string &path, at::Device device,
+                        torch::jit::ExtraFilesMap &files)
+{
+  if (!std::ifstream(path))
+    throw std::runtime_error("cannot open the model file " + path +
+                             "; check the name and the folder LAMMPS runs in");
+  try {
+    return torch::jit::load(path, device, files);
+  } catch (const c10::Error &) {
+    throw std::runtime_error(
+        "expected a model written by `cace export`, but " + path +
+        " is not a readable TorchScript file. A checkpoint of `cace train` or `cace convert` "
+        "becomes one with `cace export CHECKPOINT -o model.pt`; a file cut short must be copied "
+        "again");
+  }
+}
+
+}    // namespace
+
+struct ExportedModel::Loaded {
+  ModelInfo info;
+  at::Device device;
+  torch::jit::Module module;
+};
+
+ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
+{
+  // The profiling executor spends the first steps of a run on optimising a graph that is run
+  // by library kernels anyway; interpret it.
+  torch::jit::setGraphExecutorOptimize(false);
+
+  const at::Device device = pick_device(choice);
+  torch::jit::ExtraFilesMap files{
+      {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""}, {"dtype", ""}};
+  torch::jit::Module module = load(path, device, files);
+
+  const int version = number_of<int>(text_of(files, "format_version", path), "format_version");
+  if (version != model_format_version)
+    throw std::runtime_error("expected format " + std::to_string(model_format_version) + " in " +
+                             path + ", got format " + std::to_string(version) +
+                             "; export the model with the pair_cace version that built this "
+                             "plugin, or update the plugin");
+  ModelInfo info;
+  info.cutoff = number_of<double>(text_of(files, "cutoff", path), "cutoff");
+  info.n_layers = number_of<int>(text_of(files, "n_layers", path), "n_layers");
+  info.dtype = text_of(files, "dtype", path);
+  std::istringstream symbols(text_of(files, "elements", path));
+  for (std::string symbol; symbols >> symbol;) info.elements.push_back(symbol);
+
+  module.eval();
+  for (const at::Tensor &parameter : module.parameters()) parameter.set_requires_grad(false);
+  loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module)});
+}
+
+ExportedModel::~ExportedModel() = default;
+
+const ModelInfo &ExportedModel::info() const
+{
+  return loaded_->info;
+}
+
+std::string ExportedModel::device() const
+{
+  return loaded_->device.str();
+}
+
+int ExportedModel::threads() const
+{
+  return at::get_num_threads();
+}
+
+void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
+{
+  const auto on_device = [&](const auto &values, at::IntArrayRef shape, at::ScalarType type) {
+    // from_blob borrows; the model only reads its inputs, and they outlive this call.
+    auto *data = const_cast<void *>(static_cast<const void *>(values.data()));
+    return torch::from_blob(data, shape, type).to(loaded_->device);
+  };
+  const auto to_host = [](const at::Tensor &tensor, std::vector<double> &values) {
+    const at::Tensor host = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
+    const double *data = host.const_data_ptr<double>();
+    values.assign(data, data + host.numel());
+  };
+
+  try {
+    const int64_t n_edges = edges.n_edges();
+    at::Tensor vectors = on_device(edges.vectors, {n_edges, 3}, at::kDouble);
+    vectors.requires_grad_(true);
+    const at::Tensor energies = loaded_->module
+                                    .forward({vectors,
+                                              on_device(edges.senders, {n_edges}, at::kLong),
+                                              on_device(edges.receivers, {n_edges}, at::kLong),
+                                              on_device(edges.species, {edges.n_rows()}, at::kLong),
+                                              edges.n_atoms})
+                                    .toTensor();
+    const at::Tensor gradient = torch::autograd::grad({energies.sum()}, {vectors})[0];
+    to_host(energies, out.energies);
+    to_host(gradient, out.edge_gradient);
+  } catch (const c10::Error &error) {
+    throw std::runtime_error(std::string("the model could not be evaluated: ") +
+                             error.what_without_backtrace());
+  }
+
+  for (double energy : out.energies)
+    if (!std::isfinite(energy))
+      throw std::runtime_error(
+          "expected finite energies, got " + std::to_string(energy) +
+          "; the simulation has left the range of the model: look at the last frames for atoms "
+          "too close to each other, then try a smaller timestep or minimise first");
+}
+
+}    // namespace pair_cace

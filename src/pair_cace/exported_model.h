@@ -1,0 +1,42 @@
+// A model written by `cace export`, loaded through libtorch. Includes no torch header, so that
+// neither LAMMPS glue nor its compile time knows about torch.
+#pragma once
+
+#include "edge_list.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace pair_cace {
+
+struct ModelInfo {
+  double cutoff = 0.0;                  // Å
+  int n_layers = 0;                     // message-passing layers T
+  std::vector<std::string> elements;    // chemical symbols the model was trained on
+  std::string dtype;                    // float32 | float64
+};
+
+enum class DeviceChoice { cpu, cuda, automatic };
+
+class ExportedModel {
+ public:
+  // Throws std::runtime_error, with what was expected and what to do, if the file cannot be read,
+  // is not an exported model, has another format version, or the device is not there.
+  ExportedModel(const std::string &path, DeviceChoice choice);
+  ~ExportedModel();
+
+  const ModelInfo &info() const;
+  std::string device() const;    // "cpu", "cuda:0"
+  int threads() const;           // intra-op threads of torch
+
+  // Energies and edge gradients of the list; reuses the memory of `out`.
+  // Throws std::runtime_error if the model fails or an energy is not finite.
+  void evaluate(const EdgeList &edges, Evaluation &out) const;
+
+ private:
+  struct Loaded;
+  std::unique_ptr<Loaded> loaded_;
+};
+
+}    // namespace pair_cace

@@ -1,0 +1,37 @@
+// From what LAMMPS holds (positions, types, full neighbour list) to the edge list of the model.
+#pragma once
+
+#include "edge_list.h"
+
+#include <vector>
+
+namespace LAMMPS_NS {
+class Atom;
+class NeighList;
+}    // namespace LAMMPS_NS
+
+namespace pair_cace {
+
+// Which atom stands in which row of the edge list. Atoms of a type that the model does not treat
+// (NULL in pair_coeff) have no row.
+struct Rows {
+  static constexpr int none = -1;
+
+  std::vector<int> of_atom;    // (nlocal + nghost,)  row of a LAMMPS atom, or none
+  std::vector<int> atoms;      // (rows,)             LAMMPS atom of a row, local atoms first
+  int n_local = 0;             // rows of local atoms
+
+  // Numbers the local atoms; ghosts have no row yet. `atomic_numbers` by type, 0 for NULL.
+  void number_local(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers);
+  // Gives every ghost a row of its own. Without message passing ghosts only send, so what
+  // they carry besides their element does not matter.
+  void append_ghosts(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers);
+};
+
+// Fills `edges` with every pair closer than `cutoff` of which both atoms have a row. Differences
+// are taken in double precision. Throws std::runtime_error if two atoms coincide.
+void gather_edges(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
+                  const std::vector<int> &atomic_numbers, const Rows &rows, double cutoff,
+                  EdgeList &edges);
+
+}    // namespace pair_cace

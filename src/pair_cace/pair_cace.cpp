@@ -1,0 +1,272 @@
+#include "pair_cace.h"
+
+#include "chemical_symbols.h"
+#include "ops/edge_forces.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "memory.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "update.h"
+#include "utils.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+std::string joined(const std::vector<std::string> &words)
+{
+  std::string text;
+  for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+}    // namespace
+
+PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp)
+{
+  one_coeff = 1;
+  manybody_flag = 1;
+  single_enable = 0;
+  restartinfo = 0;
+  unit_convert_flag = utils::get_supported_conversions(utils::ENERGY);
+  no_virial_fdotr_compute = 1;    // the virial comes from the edges
+  centroidstressflag = CENTROID_NOTAVAIL;
+  comm_forward = 1;
+}
+
+PairCACE::~PairCACE()
+{
+  if (!allocated) return;
+  memory->destroy(setflag);
+  memory->destroy(cutsq);
+}
+
+void PairCACE::allocate()
+{
+  const int n = atom->ntypes + 1;
+  memory->create(setflag, n, n, "pair:setflag");
+  memory->create(cutsq, n, n, "pair:cutsq");
+  for (int i = 1; i < n; ++i)
+    for (int j = 1; j < n; ++j) setflag[i][j] = 0;
+  map = new int[n];
+  allocated = 1;
+}
+
+// ---- input script ------------------------------------------------------------------------------
+
+void PairCACE::settings(int narg, char **arg)
+{
+  device_ = pair_cace::DeviceChoice::automatic;
+  for (int k = 0; k < narg; k += 2) {
+    if (std::strcmp(arg[k], "device") != 0)
+      error->all(FLERR, "Pair style cace: expected the keyword 'device', got '{}'", arg[k]);
+    const std::string value = k + 1 < narg ? arg[k + 1] : "";
+    if (value == "cpu")
+      device_ = pair_cace::DeviceChoice::cpu;
+    else if (value == "cuda")
+      device_ = pair_cace::DeviceChoice::cuda;
+    else if (value == "auto")
+      device_ = pair_cace::DeviceChoice::automatic;
+    else
+      error->all(FLERR, "Pair style cace: expected cpu, cuda or auto after 'device', got '{}'",
+                 value);
+  }
+}
+
+void PairCACE::coeff(int narg, char **arg)
+{
+  const char *usage = "pair_coeff * * model.pt followed by one element (or NULL) per atom type";
+  if (narg < 3 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
+    error->all(FLERR, "Pair style cace: expected '{}'", usage);
+  if (narg != 3 + atom->ntypes)
+    error->all(FLERR, "Pair style cace: expected '{}': {} elements for {} atom types, got {}",
+               usage, atom->ntypes, atom->ntypes, narg - 3);
+
+  const std::string path = arg[2];
+  load_model(path);
+  map_elements(narg - 3, arg + 3, path);
+  log_what_was_loaded(path);
+}
+
+void PairCACE::load_model(const std::string &path)
+{
+  try {
+    model_ = std::make_unique<pair_cace::ExportedModel>(path, device_);
+  } catch (const std::exception &e) {
+    error->all(FLERR, "Pair style cace: {}", e.what());
+  }
+}
+
+void PairCACE::map_elements(int n_symbols, char **symbols, const std::string &path)
+{
+  if (!allocated) allocate();
+  const std::vector<std::string> &known = model_->info().elements;
+  atomic_numbers_.assign(n_symbols + 1, 0);
+  for (int type = 1; type <= n_symbols; ++type) {
+    const std::string symbol = symbols[type - 1];
+    if (symbol == "NULL") continue;
+    if (std::find(known.begin(), known.end(), symbol) == known.end())
+      error->all(FLERR, "Pair style cace: expected one of the elements of {} ({}) or NULL for "
+                 "atom type {}, got '{}'",
+                 path, joined(known), type, symbol);
+    atomic_numbers_[type] = pair_cace::atomic_number(symbol);
+  }
+  map_element2type(n_symbols, symbols);
+}
+
+void PairCACE::log_what_was_loaded(const std::string &path)
+{
+  if (comm->me != 0) return;
+  const pair_cace::ModelInfo &info = model_->info();
+  utils::logmesg(lmp,
+                 "Pair style cace: {} (elements {}; cutoff {} Angstrom; {} message-passing "
+                 "layer{}; {}) on {}, {} thread{} per MPI rank\n",
+                 path, joined(info.elements), info.cutoff, info.n_layers,
+                 info.n_layers == 1 ? "" : "s", info.dtype, model_->device(), model_->threads(),
+                 model_->threads() == 1 ? "" : "s");
+}
+
+// ---- before a run ------------------------------------------------------------------------------
+
+void PairCACE::init_style()
+{
+  if (std::strcmp(update->unit_style, "metal") == 0)
+    energy_unit_ = 1.0;
+  else if (std::strcmp(update->unit_style, "real") == 0)
+    energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
+  else
+    error->all(FLERR, "Pair style cace: expected 'units metal' or 'units real', got 'units {}'",
+               update->unit_style);
+
+  if (!force->newton_pair)
+    error->all(FLERR, "Pair style cace: expected 'newton on', got newton off for pair forces; "
+                      "remove 'newton off' from the input");
+  if (atom->tag_enable == 0)
+    error->all(FLERR, "Pair style cace: expected atom IDs, got 'atom_modify id no'");
+
+  const int n_layers = model_->info().n_layers;
+  if (n_layers > 0 && comm->nprocs > 1)
+    error->all(FLERR, "Pair style cace: expected 1 MPI rank for a model with message passing "
+                      "({} layer{}), got {} ranks; run on one rank, with more threads if you like "
+                      "(OMP_NUM_THREADS), or use a model with n_layers 0",
+               n_layers, n_layers == 1 ? "" : "s", comm->nprocs);
+  refuse_excluded_bonded_neighbors();
+
+  neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+// LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list; the model
+// would silently miss the atoms that matter most.
+void PairCACE::refuse_excluded_bonded_neighbors()
+{
+  if (atom->molecular == Atom::ATOMIC || atom->nbonds == 0) return;
+  for (int k = 1; k <= 3; ++k)
+    if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
+      error->all(FLERR, "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for a system "
+                        "with bonds, got a factor of 0 for 1-{} neighbors, which removes them from "
+                        "the neighbor list", k + 1);
+}
+
+double PairCACE::init_one(int, int)
+{
+  return model_->info().cutoff;
+}
+
+// ---- every step --------------------------------------------------------------------------------
+
+void PairCACE::compute(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+
+  number_atoms();
+  if (rows_.n_local == 0) return;
+  try {
+    pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model_->info().cutoff, edges_);
+    model_->evaluate(edges_, result_);
+  } catch (const std::exception &e) {
+    error->one(FLERR, "Pair style cace: {}", e.what());
+  }
+  scatter_forces();
+  tally();
+}
+
+// With message passing the sender of an edge must be an atom with features, so a ghost stands for
+// its owner (on one rank, which init_style has made sure of). Without, ghosts get their own rows.
+void PairCACE::number_atoms()
+{
+  rows_.number_local(*atom, atomic_numbers_);
+  if (model_->info().n_layers > 0)
+    comm->forward_comm(this);
+  else
+    rows_.append_ghosts(*atom, atomic_numbers_);
+}
+
+int PairCACE::pack_forward_comm(int n, int *list, double *buf, int, int *)
+{
+  for (int k = 0; k < n; ++k) buf[k] = rows_.of_atom[list[k]];
+  return n;
+}
+
+void PairCACE::unpack_forward_comm(int n, int first, double *buf)
+{
+  for (int k = 0; k < n; ++k) rows_.of_atom[first + k] = static_cast<int>(buf[k]);
+}
+
+void PairCACE::scatter_forces()
+{
+  row_forces_.assign(3 * edges_.species.size(), 0.0);
+  pair_cace::add_edge_forces(result_.edge_gradient.data(), edges_.senders.data(),
+                             edges_.receivers.data(), edges_.n_edges(), row_forces_.data());
+  double **f = atom->f;
+  for (std::size_t row = 0; row < rows_.atoms.size(); ++row)
+    for (int k = 0; k < 3; ++k) f[rows_.atoms[row]][k] += energy_unit_ * row_forces_[3 * row + k];
+}
+
+void PairCACE::tally()
+{
+  if (eflag_either) {
+    for (int row = 0; row < rows_.n_local; ++row) {
+      const double energy = energy_unit_ * result_.energies[row];
+      if (eflag_global) eng_vdwl += energy;
+      if (eflag_atom) eatom[rows_.atoms[row]] += energy;
+    }
+  }
+  if (vflag_either) tally_edge_virials();
+}
+
+// W = −Σ r_e ⊗ g_e in LAMMPS' order xx yy zz xy xz yz. Half of an edge's virial goes to either
+// atom: exact in the sum, a convention atom by atom.
+void PairCACE::tally_edge_virials()
+{
+  static constexpr int first[6] = {0, 1, 2, 0, 0, 1}, second[6] = {0, 1, 2, 1, 2, 2};
+  for (int64_t e = 0; e < edges_.n_edges(); ++e) {
+    const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
+    const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
+    for (int k = 0; k < 6; ++k) {
+      const double w = -energy_unit_ * r[first[k]] * g[second[k]];
+      if (vflag_global) virial[k] += w;
+      if (vflag_atom) {
+        vatom[sender][k] += 0.5 * w;
+        vatom[receiver][k] += 0.5 * w;
+      }
+    }
+  }
+}
+
+double PairCACE::memory_usage()
+{
+  const auto bytes = [](const auto &values) {
+    return static_cast<double>(values.capacity() * sizeof(values[0]));
+  };
+  return Pair::memory_usage() + bytes(rows_.of_atom) + bytes(rows_.atoms) + bytes(edges_.species) +
+      bytes(edges_.senders) + bytes(edges_.receivers) + bytes(edges_.vectors) +
+      bytes(result_.energies) + bytes(result_.edge_gradient) + bytes(row_forces_);
+}
