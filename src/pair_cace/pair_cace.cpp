@@ -83,12 +83,11 @@ void PairCACE::settings(int narg, char **arg)
 
 void PairCACE::coeff(int narg, char **arg)
 {
-  const char *usage = "pair_coeff * * model.pt followed by one element (or NULL) per atom type";
-  if (narg < 3 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-    error->all(FLERR, "Pair style cace: expected '{}'", usage);
+  // LAMMPS itself has seen to the two asterisks, because of one_coeff.
   if (narg != 3 + atom->ntypes)
-    error->all(FLERR, "Pair style cace: expected '{}': {} elements for {} atom types, got {}",
-               usage, atom->ntypes, atom->ntypes, narg - 3);
+    error->all(FLERR, "Pair style cace: expected 'pair_coeff * * model.pt' followed by one element "
+                      "(or NULL) for each of {} atom types, got {} after the file name",
+               atom->ntypes, std::max(narg - 3, 0));
 
   const std::string path = arg[2];
   load_model(path);

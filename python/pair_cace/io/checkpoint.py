@@ -52,7 +52,7 @@ def load_checkpoint(path: pathlib.Path) -> tuple[CACE, ModelInfo]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
         raise CaceError(
             f"expected a checkpoint of `cace train` or `cace convert`, but {path} is not one or is "
             "damaged. A model published with the original implementation is read by "

@@ -63,7 +63,7 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     try:
         with _quiet():
             model = torch.jit.load(str(path), map_location="cpu", _extra_files=metadata)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError) as error:
         raise CaceError(
             f"expected a model written by `cace export`, but {path} is not a readable TorchScript "
             "file; if it was cut short, copy it again"

@@ -81,7 +81,7 @@ def _settings(representation: Record, atomwise: Record) -> Hyperparameters:
         cutoff=float(representation.get("cutoff")),
         cutoff_exponent=int(envelope.get("p")),
         n_rbf=len(radial.get("bessel_weights")),
-        trainable_rbf=isinstance(radial.get("bessel_weights"), torch.nn.Parameter),
+        trainable_rbf=radial.get("bessel_weights").requires_grad,
         n_radial=int(representation.get("n_radial_basis")),
         n_atom_basis=representation.get("node_embedding_sender").get("embedding_weights").shape[1],
         embed_receiver_nodes=not _shares_embedding(representation),

@@ -1,0 +1,68 @@
+"""What several test files need."""
+
+from __future__ import annotations
+
+import ase
+import numpy as np
+import torch
+from pair_cace.data.graph import Graph
+from pair_cace.nn import CACE, Hyperparameters
+from pair_cace.nn.derivatives import Prediction, predict
+from systems import CUTOFF
+
+# (relative, absolute) agreement of two ways to compute the same thing, by precision.
+TOLERANCE = {torch.float64: (1e-10, 1e-10), torch.float32: (1e-4, 1e-4)}
+
+SMALL = dict(
+    elements=("H", "O"), cutoff=CUTOFF, n_rbf=4, n_radial=3, n_atom_basis=2, l_max=2, nu_max=3,
+    readout_hidden=(8,), avg_num_neighbors=10.0,
+)  # fmt: skip
+
+# One model of every kind; the names are test ids.
+KINDS = {
+    "T0": {},
+    "L0": dict(l_max=0),
+    "nu1": dict(nu_max=1),
+    "nu2": dict(nu_max=2, n_layers=1),
+    "nu4": dict(l_max=4, nu_max=4),
+    "M": dict(n_layers=1, messages=("M",)),
+    "Ar": dict(n_layers=1, messages=("Ar",)),
+    "Bchi": dict(n_layers=1, messages=("Bchi",)),
+    "Bchi-one-l": dict(n_layers=1, bchi_per_l=False),
+    "Bchi-one-channel": dict(n_layers=1, bchi_per_channel=False),
+    "Bchi-one-weight": dict(n_layers=1, bchi_per_l=False, bchi_per_channel=False),
+    "Bchi-hidden": dict(n_layers=1, bchi_hidden=(7,)),
+    "T2-all": dict(n_layers=2, messages=("M", "Ar", "Bchi"), l_max=3),
+    "one-embedding": dict(n_layers=1, embed_receiver_nodes=False, messages=("M", "Ar", "Bchi")),
+    "no-linear-readout": dict(readout_linear=False, trainable_rbf=False, cutoff_exponent=2),
+}
+
+
+def settings_of(kind: str = "T0", **changes) -> Hyperparameters:
+    return Hyperparameters(**(SMALL | KINDS[kind] | changes))
+
+
+def random_model(settings: Hyperparameters, seed: int = 0, dtype=torch.float64) -> CACE:
+    """A model with random weights that gives energies and forces of order one."""
+    torch.manual_seed(seed)
+    model = CACE(settings)
+    with torch.no_grad():
+        model.atomic_basis.mixing_weight *= 0.3
+        for k in range(len(settings.elements)):
+            model.elements.E0[k] = -1.5 * (k + 1)
+        for layer in model.layers:
+            if layer.memory is not None:
+                layer.memory.weight += 0.1 * torch.randn_like(layer.memory.weight)
+    return model.to(dtype).eval()
+
+
+def predict_atoms(model: CACE, atoms: ase.Atoms, cutoff: float = CUTOFF) -> Prediction:
+    return predict(model, Graph.of(atoms, cutoff))
+
+
+def assert_close(found, expected, dtype=torch.float64, factor: float = 1.0) -> None:
+    """Equal within TOLERANCE, relative to the largest expected value, plus the absolute part."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    relative, absolute = TOLERANCE[dtype]
+    scale = np.abs(expected).max() if expected.size else 0.0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=factor * (absolute + relative * scale))

@@ -1,0 +1,164 @@
+"""What users see when an input cannot work: one clear error, tested by its text."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from run_lmp import lmp, write_data
+from systems import SYSTEMS
+from torch import nn
+
+INPUT = """\
+{first}
+units {units}
+read_data {data}
+pair_style {style}
+pair_coeff {coeff}
+{then}
+run 0
+"""
+
+
+def run(folder, models, atoms=None, ranks=1, **changes):
+    write_data(folder / "atoms.data", atoms or SYSTEMS["liquid"](), ["O", "H"])
+    options = dict(
+        first="", units="metal", data="atoms.data", style="cace",
+        coeff=f"* * {models / 'T0.pt'} O H", then="",
+    )  # fmt: skip
+    options |= {key: value.replace("MODELS", str(models)) for key, value in changes.items()}
+    return lmp(folder, INPUT.format(**options), ranks)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"style": "cace gpu"}, "expected the keyword 'device', got 'gpu'"),
+        ({"style": "cace device tpu"}, "expected cpu, cuda or auto after 'device', got 'tpu'"),
+        ({"style": "cace device"}, "expected cpu, cuda or auto after 'device', got ''"),
+        ({"coeff": "* *"}, "expected 'pair_coeff * * model.pt' followed by one element"),
+        ({"coeff": "* * MODELS/T0.pt O"}, "for each of 2 atom types, got 1 after the file name"),
+        ({"coeff": "* * MODELS/T0.pt O H H"}, "for each of 2 atom types, got 3 after the file"),
+        (
+            {"coeff": "* * MODELS/T0.pt O C"},
+            "expected one of the elements of MODELS/T0.pt (H O) or NULL for atom type 2, got 'C'",
+        ),
+        ({"coeff": "* * absent.pt O H"}, "cannot open the model file absent.pt"),
+        (
+            {"coeff": "* * MODELS/T0.cace.pt O H"},
+            "becomes one with `cace export CHECKPOINT -o model.pt`",
+        ),
+        ({"coeff": "* * atoms.data O H"}, "is not a readable TorchScript file"),
+        ({"units": "lj"}, "expected 'units metal' or 'units real', got 'units lj'"),
+        ({"first": "newton off"}, "expected 'newton on', got newton off"),
+    ],
+)
+def test_wrong_input(tmp_path, models, changes, message):
+    result = run(tmp_path, models, **changes)
+    assert result.returncode != 0
+    assert "Pair style cace: " in result.error
+    assert message.replace("MODELS", str(models)) in result.error
+
+
+def test_a_model_cut_short(tmp_path, models):
+    data = (models / "T0.pt").read_bytes()
+    (tmp_path / "short.pt").write_bytes(data[: len(data) // 2])
+    result = run(tmp_path, models, coeff="* * short.pt O H")
+    assert "short.pt is not a readable TorchScript file" in result.error
+    assert "a file cut short must be copied again" in result.error
+
+
+def test_torchscript_of_something_else(tmp_path, models):
+    torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "other.pt"))
+    result = run(tmp_path, models, coeff="* * other.pt O H")
+    assert "other.pt is a TorchScript file without 'format_version'" in result.error
+
+
+def changed_export(models, target, change=lambda model: None, **metadata):
+    """A copy of an export with other weights or metadata."""
+    files = dict.fromkeys(["format_version", "cutoff", "elements", "n_layers", "dtype"], "")
+    model = torch.jit.load(str(models / "T0.pt"), _extra_files=files)
+    change(model)
+    files = {key: value.decode() for key, value in files.items()} | metadata
+    model.save(str(target), _extra_files=files)
+
+
+def test_another_format_version(tmp_path, models):
+    changed_export(models, tmp_path / "new.pt", format_version="7")
+    result = run(tmp_path, models, coeff="* * new.pt O H")
+    assert "expected format 1 in new.pt, got format 7" in result.error
+
+
+def test_energies_that_are_not_finite(tmp_path, models):
+    def spoil(model):
+        model.sender_embedding.weight.data.fill_(torch.nan)
+
+    changed_export(models, tmp_path / "nan.pt", spoil)
+    result = run(tmp_path, models, coeff="* * nan.pt O H")
+    assert "expected finite energies, got nan" in result.error
+
+
+def test_positions_that_are_not_numbers(tmp_path, models):
+    result = run(
+        tmp_path, models, then="variable bad atom 'x/(id-5)*(id-5)'\nset atom 5 x v_bad"
+    )
+    assert result.returncode != 0
+    assert "ERROR" in result.output
+
+
+def test_atoms_at_the_same_place(tmp_path, models):
+    atoms = SYSTEMS["liquid"]()
+    atoms.positions[9] = atoms.positions[2]
+    result = run(tmp_path, models, atoms)
+    assert "two atoms are at the same place (tags " in result.error
+    assert {"3", "10"} <= set(result.error.replace(")", " ").split())
+
+
+def test_message_passing_on_several_ranks(tmp_path, models):
+    result = run(tmp_path, models, ranks=2, coeff="* * MODELS/T2.pt O H")
+    assert result.returncode != 0
+    assert (
+        "expected 1 MPI rank for a model with message passing (2 layers), got 2 ranks"
+        in result.error
+    )
+
+
+def test_a_cuda_device_that_is_not_there(tmp_path, models):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    result = run(tmp_path, models, style="cace device cuda")
+    assert "expected a CUDA device because of 'device cuda'" in result.error
+
+
+BONDED = """\
+units metal
+atom_style bond
+bond_style zero
+read_data atoms.data
+bond_coeff * 1.0
+{special}
+pair_style cace
+pair_coeff * * {model} O H
+run 0
+"""
+
+
+@pytest.mark.parametrize("special, fails", [("", True), ("special_bonds lj/coul 1 1 1", False)])
+def test_bonds_that_would_hide_neighbors(tmp_path, models, special, fails):
+    data = (
+        "bonded\n\n3 atoms\n2 bonds\n2 atom types\n1 bond types\n\n0 9 xlo xhi\n0 9 ylo yhi\n"
+        "0 9 zlo zhi\n\nMasses\n\n1 16\n2 1\n\nAtoms # bond\n\n1 1 1 4 4 4\n2 1 2 4.9 4 4\n"
+        "3 1 2 4 4.9 4\n\nBonds\n\n1 1 1 2\n2 1 1 3\n"
+    )
+    (tmp_path / "atoms.data").write_text(data)
+    result = lmp(tmp_path, BONDED.format(special=special, model=models / "T0.pt"))
+    if fails:
+        assert "expected 'special_bonds lj/coul 1.0 1.0 1.0' for a system with" in result.error
+    else:
+        assert result.returncode == 0, result.output
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, pair_cace; pair_cace.plugin_dir(); print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.strip() == "False"

@@ -1,0 +1,68 @@
+"""The ASE calculator."""
+
+import ase
+import numpy as np
+import pytest
+from ase.calculators.calculator import PropertyNotImplementedError
+from helpers import predict_atoms, random_model, settings_of
+from pair_cace import CACECalculator
+from pair_cace.cli.export import export_checkpoint
+from pair_cace.errors import CaceError
+from pair_cace.io.checkpoint import save_checkpoint
+from systems import SYSTEMS
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calculator")
+    settings = settings_of("T2-all")
+    save_checkpoint(folder / "m.cace.pt", random_model(settings), settings, {})
+    export_checkpoint(folder / "m.cace.pt", folder / "m.pt", None)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.cace.pt"])
+def test_every_property(files, name):
+    atoms = SYSTEMS["triclinic"]()
+    atoms.calc = CACECalculator(files / name)
+    expected = predict_atoms(random_model(settings_of("T2-all")), atoms)
+    assert atoms.get_potential_energy() == pytest.approx(float(expected.energies[0]), abs=1e-10)
+    free_energy = atoms.get_potential_energy(force_consistent=True)
+    assert free_energy == atoms.get_potential_energy()
+    np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=1e-10)
+    np.testing.assert_allclose(atoms.get_potential_energies(), expected.atom_energies, atol=1e-10)
+    np.testing.assert_allclose(atoms.get_stress(voigt=False), expected.stresses[0], atol=1e-12)
+
+
+def test_stress_needs_a_cell(files):
+    atoms = SYSTEMS["molecule"]()
+    atoms.calc = CACECalculator(files / "m.pt")
+    assert np.isfinite(atoms.get_potential_energy())
+    with pytest.raises(PropertyNotImplementedError, match="three lattice vectors"):
+        atoms.get_stress()
+
+
+def test_an_element_that_was_never_trained(files):
+    atoms = ase.Atoms("CO", [[0, 0, 0], [1.1, 0, 0]], calculator=CACECalculator(files / "m.pt"))
+    with pytest.raises(CaceError, match=r"elements that the model knows \(H O\), found C"):
+        atoms.get_potential_energy()
+
+
+def test_positions_that_are_not_numbers(files):
+    atoms = SYSTEMS["molecule"]()
+    atoms.calc = CACECalculator(files / "m.pt")
+    atoms.positions[1] = np.nan
+    with pytest.raises(CaceError, match="NaN or infinity for atom 1"):
+        atoms.get_forces()
+
+
+def test_liquid_water_in_two_by_one_cells(shared, tmp_path):
+    from pair_cace.cli.convert import convert_model
+
+    convert_model(shared / "reference" / "water.pth", tmp_path / "w.cace.pt", {})
+    reference = np.load(shared / "reference" / "water.npz")
+    atoms = ase.Atoms(
+        numbers=reference["s4_numbers"], positions=reference["s4_positions"],
+        cell=reference["s4_cell"], pbc=True, calculator=CACECalculator(tmp_path / "w.cace.pt"),
+    )  # fmt: skip
+    np.testing.assert_allclose(atoms.get_forces(), reference["s4_forces"], rtol=0, atol=2e-4)

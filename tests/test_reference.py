@@ -1,0 +1,68 @@
+"""Published models against outputs of the original implementation, in float64 and float32."""
+
+import ase
+import numpy as np
+import pytest
+import torch
+from pair_cace.data.graph import Graph
+from pair_cace.io.published import read_published
+from pair_cace.nn.derivatives import predict
+
+models = pytest.mark.parametrize("name", ["water", "bpa3"])
+structures = pytest.mark.parametrize("structure", range(5))
+
+
+@pytest.fixture(scope="module")
+def published(shared):
+    """{name: (model, settings, arrays)}, read once."""
+    found = {}
+    for name in ("water", "bpa3"):
+        model, settings = read_published(shared / "reference" / f"{name}.pth")
+        found[name] = (model, settings, np.load(shared / "reference" / f"{name}.npz"))
+    return found
+
+
+def graph_and_reference(published, name, structure):
+    model, settings, arrays = published[name]
+    reference = {
+        key.partition("_")[2]: arrays[key] for key in arrays.files if key.startswith(f"s{structure}_")
+    }
+    atoms = ase.Atoms(
+        numbers=reference["numbers"], positions=reference["positions"], cell=reference["cell"],
+        pbc=reference["pbc"],
+    )  # fmt: skip
+    return model, Graph.of(atoms, settings.cutoff), reference
+
+
+@models
+@structures
+def test_double_precision(published, name, structure):
+    model, graph, reference = graph_and_reference(published, name, structure)
+    model = model.to(torch.float64)
+    assert graph.senders.shape[0] == reference["n_edges"]
+    with torch.no_grad():
+        features = model.features(
+            graph.vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms
+        ).numpy()
+    # Relative to the largest value that the feature takes in the structure.
+    scale = np.abs(reference["node_feats"]).max(axis=0)
+    assert (np.abs(features - reference["node_feats"]) <= 1e-10 * scale).all()
+
+    prediction = predict(model, graph)
+    assert float(prediction.energies[0]) == pytest.approx(float(reference["energy"]), abs=1e-8)
+    for found, key in [
+        (prediction.atom_energies, "atom_energies"),
+        (prediction.forces, "forces"),
+        (prediction.stresses[0], "stress"),
+    ]:
+        np.testing.assert_allclose(found.numpy(), reference[key], rtol=0, atol=1e-8)
+
+
+@models
+@structures
+def test_single_precision(published, name, structure):
+    model, graph, reference = graph_and_reference(published, name, structure)
+    prediction = predict(model.to(torch.float32), graph)
+    np.testing.assert_allclose(prediction.forces.numpy(), reference["forces"], rtol=0, atol=2e-4)
+    per_atom = (float(prediction.energies[0]) - float(reference["energy"])) / graph.n_atoms
+    assert abs(per_atom) < 1e-5
