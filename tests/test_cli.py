@@ -1,0 +1,137 @@
+"""The command `cace`, as a user runs it."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import ase.io
+import numpy as np
+import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+from helpers import predict_atoms, random_model, settings_of
+from pair_cace import __version__
+from pair_cace.io.checkpoint import save_checkpoint
+from systems import SYSTEMS
+
+
+def cace(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "pair_cace", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_the_command_is_installed():
+    command = pathlib.Path(sys.executable).with_name("cace")
+    run = subprocess.run([command, "--version"], capture_output=True, text=True)
+    assert run.returncode == 0 and __version__ in run.stdout
+
+
+@pytest.mark.parametrize("verb", [(), ("convert",), ("export",), ("info",), ("eval",)])
+def test_help(verb):
+    run = cace(*verb, "--help")
+    assert run.returncode == 0 and run.stdout.startswith("Usage:")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint, its export, and data labelled with known errors: 2 meV/atom, 10 and 20 meV/Å."""
+    folder = tmp_path_factory.mktemp("cli")
+    settings = settings_of("T2-all")
+    model = random_model(settings)
+    save_checkpoint(folder / "m.cace.pt", model, settings, {"made_by": "test"})
+    run = cace("export", "m.cace.pt", "-o", "m.pt", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "pair_coeff * * m.pt H O" in run.stdout
+    frames = []
+    for sign, name in ((1, "triclinic"), (-1, "liquid")):
+        atoms = SYSTEMS[name]()
+        prediction = predict_atoms(model, atoms)
+        error = np.where(atoms.numbers == 8, 0.010, 0.020)[:, None] * np.ones(3)
+        atoms.calc = SinglePointCalculator(
+            atoms,
+            energy=float(prediction.energies[0]) - len(atoms) * (0.5 + sign * 0.002),
+            forces=prediction.forces.numpy() - error,
+            stress=prediction.stresses[0].numpy()[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]] + 0.003,
+        )
+        frames.append(atoms)
+    # extended XYZ rounds to 8 digits, .traj keeps all.
+    ase.io.write(folder / "one.traj", frames[0])
+    ase.io.write(folder / "two.traj", frames[1])
+    return folder
+
+
+def test_info_for_people_and_for_scripts(folder):
+    for file in ("m.pt", "m.cace.pt"):
+        text = cace("info", folder / file).stdout
+        assert "cutoff:" in text and "3.5" in text and "made_by:" in text
+        content = json.loads(cace("info", folder / file, "--json").stdout)
+        assert content["hyperparameters"]["elements"] == ["H", "O"]
+        assert content["E0"] == {"H": -1.5, "O": -3.0}
+        assert content["dtype"] == "float64"
+
+
+def test_eval_finds_the_errors_that_were_put_in(folder):
+    run = cace(
+        "eval", "m.pt", "one.traj", "two.traj", "--json", "errors.json", "--plot", "parity.png",
+        cwd=folder,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    result = json.loads((folder / "errors.json").read_text())
+    errors = result["errors"]
+    assert result["energy_shift"] == pytest.approx(0.5, abs=1e-9)
+    assert errors["energy"]["rmse"] == pytest.approx(np.sqrt(0.5**2 + 0.002**2), abs=1e-9)
+    assert errors["energy, shifted"]["rmse"] == pytest.approx(0.002, abs=1e-9)
+    assert errors["energy, shifted"]["mae"] == pytest.approx(0.002, abs=1e-9)
+    assert errors["force on O"]["rmse"] == pytest.approx(0.010, abs=1e-9)
+    assert errors["force on H"]["mae"] == pytest.approx(0.020, abs=1e-9)
+    assert errors["stress"]["rmse"] == pytest.approx(0.003, abs=1e-9)
+    assert "2 frames, 38 atoms" in run.stdout and "force on O" in run.stdout
+    assert (folder / "parity.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_eval_does_not_depend_on_the_batch(folder):
+    tables = [
+        cace("eval", "m.cace.pt", "one.traj", "two.traj", "--batch-atoms", n, cwd=folder).stdout
+        for n in (1, 1000)
+    ]
+    assert tables[0] == tables[1] and "meV/Å" in tables[0]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("info", "absent.pt"), "cannot open the model file absent.pt"),
+        (("export", "absent.cace.pt", "-o", "x.pt"), "cannot open absent.cace.pt"),
+        (("convert", "absent.pth", "-o", "x.cace.pt"), "cannot open absent.pth"),
+        (("export", "m.pt", "-o", "x.pt"), "expected a checkpoint of `cace train` or `cace conver"),
+        (("export", "m.cace.pt", "-o", "nowhere/x.pt"), "the folder .* does not exist"),
+        (("eval", "m.pt", "m.pt"), "ASE could not read frame 0"),
+        (("eval", "m.pt", "one.traj", "--energy-key", "E"), r"expected the label 'E' .* found ene"),
+        (("eval", "m.pt", "one.traj", "--plot", "parity"), "ends in .png, .pdf or .svg"),
+        (("convert", "m.pt", "-o", "x", "--e0", "H:1"), "--e0: expected entries like H=-13.6"),
+        (("convert", "m.pt", "-o", "x", "--e0", "H=nan"), "--e0: expected entries like H=-13.6"),
+        (("convert", "m.cace.pt", "-o", "x.cace.pt"), "cannot convert m.cace.pt|expected a pickled"),
+        (("export", "m.cace.pt", "-o", "x.pt", "--dtype", "half"), "'half' is not one of"),
+        (("eval", "m.pt"), "Missing argument 'DATA...'"),
+    ],
+)
+def test_errors_are_one_clear_message(folder, arguments, message):
+    before = sorted(path.name for path in folder.iterdir())
+    run = cace(*arguments, cwd=folder)
+    assert run.returncode != 0
+    assert "Traceback" not in run.stderr
+    assert re.search(message, " ".join(run.stderr.split())), run.stderr
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_e0_must_cover_the_elements(shared, tmp_path):
+    water = shared / "reference" / "water.pth"
+    run = cace("convert", water, "-o", tmp_path / "w.cace.pt", "--e0", "H=-1,C=-2")
+    assert "expected one energy for each of H O, got H C" in run.stderr
+    run = cace("convert", water, "-o", tmp_path / "w.cace.pt", "--e0", "H=-1.5,O=-2")
+    assert run.returncode == 0, run.stderr
+    content = json.loads(cace("info", tmp_path / "w.cace.pt", "--json").stdout)
+    assert content["E0"] == {"H": -1.5, "O": -2.0} and content["parameters"] == 69320
