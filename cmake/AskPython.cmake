@@ -1,7 +1,15 @@
 # ask_python(VAR CODE): sets VAR to what CODE prints; empty if Python cannot answer.
-find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
+if(PAIR_CACE_PYTHON_MODULE)
+  find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
+else()
+  find_package(Python COMPONENTS Interpreter)    # only to find what is not given by hand
+endif()
 
 function(ask_python variable code)
+  if(NOT Python_EXECUTABLE)
+    set(${variable} "" PARENT_SCOPE)
+    return()
+  endif()
   execute_process(
     COMMAND "${Python_EXECUTABLE}" -c "${code}"
     OUTPUT_VARIABLE answer OUTPUT_STRIP_TRAILING_WHITESPACE

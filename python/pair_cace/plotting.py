@@ -18,24 +18,24 @@ def plot_parity(evaluation: Evaluation, path: pathlib.Path, title: str) -> None:
 
     Energies are shown after the constant shift per atom that the table reports.
     """
-    panels: list[tuple[str, Pairs, str, float]] = []
+    panels: list[tuple[str, Pairs, str]] = []
     if evaluation.energy_per_atom:
-        panels.append(("energy per atom", evaluation.energy_per_atom_shifted, "eV", 1e3))
+        panels.append(("energy", evaluation.energy_per_atom_shifted, "eV/atom"))
     if evaluation.force:
-        panels.append(("force", evaluation.force, "eV/Å", 1e3))
+        panels.append(("force", evaluation.force, "eV/Å"))
     if evaluation.stress:
-        panels.append(("stress", evaluation.stress, "eV/Å³", 1e3))
+        panels.append(("stress", evaluation.stress, "eV/Å³"))
     figure, axes = plt.subplots(
         1, len(panels), figsize=(4.2 * len(panels), 4.2), squeeze=False, layout="constrained"
     )
-    for axis, (name, pairs, unit, milli) in zip(axes[0], panels):
+    for axis, (name, pairs, unit) in zip(axes[0], panels):
         low = min(pairs.reference.min(), pairs.predicted.min())
         high = max(pairs.reference.max(), pairs.predicted.max())
         axis.plot([low, high], [low, high], color="0.6", linewidth=1, zorder=1)
         axis.scatter(pairs.reference, pairs.predicted, s=4, alpha=0.5, rasterized=True, zorder=2)
         axis.set_xlabel(f"reference {name} ({unit})")
         axis.set_ylabel(f"predicted {name} ({unit})")
-        axis.set_title(f"RMSE {pairs.rmse * milli:.3g} m{unit}", fontsize="medium")
+        axis.set_title(f"RMSE {1e3 * pairs.rmse:.3g} m{unit}", fontsize="medium")
         axis.ticklabel_format(useOffset=False)
         axis.tick_params(axis="x", labelrotation=30)
     figure.suptitle(title)

@@ -103,8 +103,12 @@ def _metadata(info: ModelInfo, dtype: str) -> dict[str, str]:
         "energy_unit": "eV",
         "E0": json.dumps(info.E0),
         "hyperparameters": settings.model_dump_json(),
-        "provenance": json.dumps(info.provenance),
+        "provenance": json.dumps(info.provenance | {"exported_by": _exported_by()}),
     }
+
+
+def _exported_by() -> str:
+    return f"pair_cace {_core.version}, torch {torch.__version__}"
 
 
 def _deviations(exported: ScriptModule, reference: CACE, info: ModelInfo) -> dict[str, float]:
