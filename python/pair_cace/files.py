@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import tempfile
+import zipfile
 from collections.abc import Iterator
 
 from .errors import CaceError
@@ -17,6 +18,8 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
     Raises CaceError if the folder does not exist or cannot be written to.
     """
+    if path.is_dir():
+        raise CaceError(f"cannot write {path}: it is a folder; give the name of a file")
     folder = path.resolve().parent
     if not folder.is_dir():
         raise CaceError(f"cannot write {path}: the folder {folder} does not exist; create it first")
@@ -32,6 +35,22 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_archive(path: pathlib.Path) -> None:
+    """Raise CaceError if ``path`` is a zip archive, as models are, with damaged content.
+
+    torch does not look at the checksums, and would load flipped bits as weights.
+    """
+    if not zipfile.is_zipfile(path):
+        return  # not a model; whoever reads it says so
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:
+        raise CaceError(f"{path} is damaged ({error}); copy it again") from error
+    if damaged:
+        raise CaceError(f"{path} is damaged: wrong checksum of {damaged}; copy it again")
 
 
 def _umask() -> int:

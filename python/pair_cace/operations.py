@@ -26,6 +26,8 @@ def load_operations() -> None:
             "compile pair_cace again with `pip install --no-build-isolation --no-deps .` in its "
             "source folder"
         )
+    if torch._C._dispatch_has_kernel("pair_cace::edge_forces"):
+        return  # LAMMPS in this process has loaded its plugin before, and the operations with it
     torch.ops.load_library(pathlib.Path(_core.__file__).with_name("libpair_cace_ops.so"))
 
 

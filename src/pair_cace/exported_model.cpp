@@ -5,7 +5,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/jit/python/update_graph_executor_opt.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/script.h>
 
@@ -60,7 +60,7 @@ torch::jit::Module load(const std::string &path, at::Device device,
   } catch (const c10::Error &) {
     throw std::runtime_error(
         "expected a model written by `cace export`, but " + path +
-        " is not a readable TorchScript file. A checkpoint of `cace train` or `cace convert` "
+        " is not a readable TorchScript file. A checkpoint (written by `cace convert`) "
         "becomes one with `cace export CHECKPOINT -o model.pt`; a file cut short must be copied "
         "again");
   }
@@ -76,10 +76,6 @@ struct ExportedModel::Loaded {
 
 ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
 {
-  // The profiling executor spends the first steps of a run on optimising a graph that is run
-  // by library kernels anyway; interpret it.
-  torch::jit::setGraphExecutorOptimize(false);
-
   const at::Device device = pick_device(choice);
   torch::jit::ExtraFilesMap files{
       {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""}, {"dtype", ""}};
@@ -99,7 +95,6 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
   for (std::string symbol; symbols >> symbol;) info.elements.push_back(symbol);
 
   module.eval();
-  for (const at::Tensor &parameter : module.parameters()) parameter.set_requires_grad(false);
   loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module)});
 }
 
@@ -133,6 +128,9 @@ void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
     values.assign(data, data + host.numel());
   };
 
+  // The profiling executor would spend the first steps of a run on optimising a graph that is run
+  // by library kernels anyway; interpret it.
+  torch::jit::GraphOptimizerEnabledGuard interpret(false);
   try {
     const int64_t n_edges = edges.n_edges();
     at::Tensor vectors = on_device(edges.vectors, {n_edges, 3}, at::kDouble);

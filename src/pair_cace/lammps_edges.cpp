@@ -53,7 +53,7 @@ void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int
       const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
       if (r_squared >= cutoff_squared) continue;
       if (r_squared == 0.0)
-        throw std::runtime_error("two atoms are at the same place (tags " +
+        throw std::runtime_error("two atoms are at the same place (atom IDs " +
                                  std::to_string(atom.tag[i]) + " and " +
                                  std::to_string(atom.tag[j]) +
                                  "); remove one of them, for example with delete_atoms overlap");

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <utility>
 
 using namespace LAMMPS_NS;
 
@@ -64,6 +65,7 @@ void PairCACE::allocate()
 
 void PairCACE::settings(int narg, char **arg)
 {
+  const pair_cace::DeviceChoice device_before = device_;
   device_ = pair_cace::DeviceChoice::automatic;
   for (int k = 0; k < narg; k += 2) {
     if (std::strcmp(arg[k], "device") != 0)
@@ -79,6 +81,11 @@ void PairCACE::settings(int narg, char **arg)
       error->all(FLERR, "Pair style cace: expected cpu, cuda or auto after 'device', got '{}'",
                  value);
   }
+
+  // The model lives on the device that was asked for before; LAMMPS will ask for pair_coeff again.
+  if (allocated && device_ != device_before)
+    for (int i = 1; i <= atom->ntypes; ++i)
+      for (int j = 1; j <= atom->ntypes; ++j) setflag[i][j] = 0;
 }
 
 void PairCACE::coeff(int narg, char **arg)
@@ -89,36 +96,58 @@ void PairCACE::coeff(int narg, char **arg)
                       "(or NULL) for each of {} atom types, got {} after the file name",
                atom->ntypes, std::max(narg - 3, 0));
 
+  // Nothing is replaced before everything has been checked: a program that catches the error keeps
+  // the potential it had.
   const std::string path = arg[2];
-  load_model(path);
-  map_elements(narg - 3, arg + 3, path);
+  auto model = load_model(path);
+  auto atomic_numbers =
+      atomic_numbers_of_types(std::vector<std::string>(arg + 3, arg + narg), model->info(), path);
+  model_ = std::move(model);
+  atomic_numbers_ = std::move(atomic_numbers);
+  if (!allocated) allocate();
+  map_element2type(narg - 3, arg + 3);
   log_what_was_loaded(path);
 }
 
-void PairCACE::load_model(const std::string &path)
+std::unique_ptr<pair_cace::ExportedModel> PairCACE::load_model(const std::string &path)
 {
+  std::unique_ptr<pair_cace::ExportedModel> model;
+  std::string problem;
   try {
-    model_ = std::make_unique<pair_cace::ExportedModel>(path, device_);
+    model = std::make_unique<pair_cace::ExportedModel>(path, device_);
   } catch (const std::exception &e) {
-    error->all(FLERR, "Pair style cace: {}", e.what());
+    problem = e.what();
   }
+
+  // A file or a device may be missing on one node only; all ranks have to stop for it.
+  const int failed = model ? 0 : 1;
+  int n_failed = 0;
+  MPI_Allreduce(&failed, &n_failed, 1, MPI_INT, MPI_SUM, world);
+  if (n_failed == comm->nprocs) error->all(FLERR, "Pair style cace: {}", problem);
+  if (failed)
+    error->one(FLERR, "Pair style cace, on {} of {} MPI ranks: {}", n_failed, comm->nprocs, problem);
+  if (n_failed > 0) MPI_Barrier(world);    // until the rank that failed has ended the run
+  return model;
 }
 
-void PairCACE::map_elements(int n_symbols, char **symbols, const std::string &path)
+std::vector<int> PairCACE::atomic_numbers_of_types(const std::vector<std::string> &symbols,
+                                                   const pair_cace::ModelInfo &info,
+                                                   const std::string &path)
 {
-  if (!allocated) allocate();
-  const std::vector<std::string> &known = model_->info().elements;
-  atomic_numbers_.assign(n_symbols + 1, 0);
-  for (int type = 1; type <= n_symbols; ++type) {
-    const std::string symbol = symbols[type - 1];
+  std::vector<int> atomic_numbers(symbols.size() + 1, 0);
+  for (std::size_t type = 1; type < atomic_numbers.size(); ++type) {
+    const std::string &symbol = symbols[type - 1];
     if (symbol == "NULL") continue;
-    if (std::find(known.begin(), known.end(), symbol) == known.end())
+    if (std::find(info.elements.begin(), info.elements.end(), symbol) == info.elements.end())
       error->all(FLERR, "Pair style cace: expected one of the elements of {} ({}) or NULL for "
-                 "atom type {}, got '{}'",
-                 path, joined(known), type, symbol);
-    atomic_numbers_[type] = pair_cace::atomic_number(symbol);
+                        "atom type {}, got '{}'",
+                 path, joined(info.elements), type, symbol);
+    atomic_numbers[type] = pair_cace::atomic_number(symbol);
   }
-  map_element2type(n_symbols, symbols);
+  if (std::count(atomic_numbers.begin(), atomic_numbers.end(), 0) == std::ssize(atomic_numbers))
+    error->all(FLERR, "Pair style cace: expected an element for at least one atom type, got NULL "
+                      "for all of them");
+  return atomic_numbers;
 }
 
 void PairCACE::log_what_was_loaded(const std::string &path)
@@ -158,20 +187,32 @@ void PairCACE::init_style()
                       "(OMP_NUM_THREADS), or use a model with n_layers 0",
                n_layers, n_layers == 1 ? "" : "s", comm->nprocs);
   refuse_excluded_bonded_neighbors();
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && comm->me == 0)
+    error->warning(FLERR, "Pair style cace: neigh_modify exclude hides atoms from the potential, "
+                          "which changes the energies of all their neighbors, not of the pair alone");
 
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
-// LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list; the model
-// would silently miss the atoms that matter most.
+// LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list (unless
+// there is a kspace style); the model would silently miss the atoms that matter most.
 void PairCACE::refuse_excluded_bonded_neighbors()
 {
-  if (atom->molecular == Atom::ATOMIC || atom->nbonds == 0) return;
-  for (int k = 1; k <= 3; ++k)
-    if (force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
-      error->all(FLERR, "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for a system "
-                        "with bonds, got a factor of 0 for 1-{} neighbors, which removes them from "
-                        "the neighbor list", k + 1);
+  if (atom->molecular != Atom::MOLECULAR || force->kspace) return;
+  int mine = 0, left_out = 0;    // k of a class of 1-(k+1) neighbours that is left out
+  for (int k = 3; k >= 1; --k) {
+    if (force->special_lj[k] != 0.0 || force->special_coul[k] != 0.0) continue;
+    for (int i = 0; i < atom->nlocal; ++i) {
+      const int *count = atom->nspecial[i];    // cumulative over the classes
+      const int in_class = count[k - 1] - (k > 1 ? count[k - 2] : 0);
+      if (atomic_numbers_[atom->type[i]] != 0 && in_class > 0) mine = k;
+    }
+  }
+  MPI_Allreduce(&mine, &left_out, 1, MPI_INT, MPI_MAX, world);
+  if (left_out > 0)
+    error->all(FLERR, "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms with "
+                      "bonds, got a factor of 0 for 1-{} neighbors, which removes them from the "
+                      "neighbor list", left_out + 1);
 }
 
 double PairCACE::init_one(int, int)

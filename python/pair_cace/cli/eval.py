@@ -9,6 +9,8 @@ import click
 
 from ..errors import CaceError
 
+LABELS = ("energy", "forces", "stress")
+
 
 @click.command("eval")
 @click.argument("model", type=click.Path(path_type=pathlib.Path))
@@ -61,9 +63,18 @@ def evaluate_command(
     _check_plot_name(plot)
     module, info = load_model(model, device)
     keys = Keys(energy_key, forces_key, stress_key)
+    # A name that the user gave must be there; of the usual labels, whatever is.
+    given = [label for label in LABELS if getattr(keys, label) != getattr(Keys(), label)]
     frames = [
-        frame for path in data for frame in read_frames(path, keys, elements=info.elements)
+        frame
+        for path in data
+        for frame in read_frames(path, keys, require=given, elements=info.elements)
     ]
+    if not any(getattr(frame, label) is not None for frame in frames for label in LABELS):
+        raise CaceError(
+            f"expected labels '{energy_key}', '{forces_key}' or '{stress_key}' to compare with, "
+            f"found none in {', '.join(map(str, data))}; name them with --energy-key and so on"
+        )
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluating", total=len(frames))
         evaluation = evaluate(

@@ -33,10 +33,11 @@ def check_structure(atoms: ase.Atoms, name: str, elements: Collection[str] | Non
                 f"{name}: expected a lattice vector in direction {'xyz'[k]}, which is periodic "
                 "(pbc), found none; give a cell or switch pbc off"
             )
-    if atoms.pbc.all() and atoms.cell.volume < 1e-6:
+    periodic = atoms.cell.array[atoms.pbc]
+    if np.linalg.matrix_rank(periodic, tol=1e-6) < len(periodic):
         raise CaceError(
-            f"{name}: expected a periodic cell with a volume, found {atoms.cell.volume:g} Å³; "
-            "check the Lattice, or switch pbc off"
+            f"{name}: expected independent lattice vectors in the periodic directions, found "
+            f"{periodic.tolist()}, a cell of zero volume; check the Lattice, or switch pbc off"
         )
     if elements is not None:
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(elements))
@@ -52,9 +53,11 @@ def _check_apart(atoms: ase.Atoms, name: str) -> None:
     # A neighbour list leaves out pairs at distance zero, so that coinciding atoms would just not
     # interact. Nudge them apart to see them.
     nudged = atoms.positions + 1e-9 * np.arange(len(atoms))[:, None]
-    senders, receivers, _ = neighbor_list(nudged, atoms.cell.array, atoms.pbc, SAME_PLACE)
-    if len(senders):
-        first, second = sorted((int(senders[0]), int(receivers[0])))
+    # Searched within 1 Å, since cells as small as SAME_PLACE would be too many.
+    senders, receivers, vectors = neighbor_list(nudged, atoms.cell.array, atoms.pbc, 1.0)
+    close = np.flatnonzero(np.linalg.norm(vectors, axis=1) < SAME_PLACE)
+    if len(close):
+        first, second = sorted((int(senders[close[0]]), int(receivers[close[0]])))
         raise CaceError(
             f"{name}: expected atoms apart from each other, found atoms {first} and {second} at "
             f"the same place (closer than {SAME_PLACE} Å)"

@@ -6,17 +6,16 @@ A zip archive of torch.save with tensors, numbers and text only; read without ru
 from __future__ import annotations
 
 import pathlib
-import pickle
 
 import torch
 
-from .. import _core
 from ..errors import CaceError
-from ..files import written_whole
+from ..files import check_archive, written_whole
 from ..nn import CACE, Hyperparameters
 from .model_info import ModelInfo
 
 KIND = "pair_cace checkpoint"
+FORMAT_VERSION = 1  # raised by one whenever older checkpoints cannot be read as they stand
 
 
 def dtype_name(dtype: torch.dtype) -> str:
@@ -35,7 +34,7 @@ def save_checkpoint(
     """Write a checkpoint, whole or not at all. Raises CaceError if that is not possible."""
     content = {
         "kind": KIND,
-        "format_version": _core.model_format_version,
+        "format_version": FORMAT_VERSION,
         "hyperparameters": settings.model_dump(mode="json"),
         "dtype": dtype_name(model.dtype),
         "state": {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
@@ -50,28 +49,35 @@ def load_checkpoint(path: pathlib.Path) -> tuple[CACE, ModelInfo]:
 
     Raises CaceError if ``path`` is not a checkpoint, is damaged, or is of another format.
     """
+    check_archive(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError, ValueError) as error:
+    except Exception as error:  # what is not a checkpoint fails in any way it likes
         raise CaceError(
-            f"expected a checkpoint of `cace train` or `cace convert`, but {path} is not one or is "
+            f"expected a checkpoint (written by `cace convert`), but {path} is not one or is "
             "damaged. A model published with the original implementation is read by "
             f"`cace convert {path} -o model.cace.pt`; a file cut short must be copied again"
         ) from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise CaceError(
-            f"expected a checkpoint of `cace train` or `cace convert`, but {path} is another torch "
+            f"expected a checkpoint (written by `cace convert`), but {path} is another torch "
             "file; a model published with the original implementation is read by `cace convert`"
         )
-    version = content["format_version"]
-    if version != _core.model_format_version:
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
         raise CaceError(
-            f"expected format {_core.model_format_version} in {path}, got format {version}; use the "
+            f"expected checkpoint format {FORMAT_VERSION} in {path}, got format {version}; use the "
             "version of pair_cace that wrote it, or update pair_cace"
         )
-    settings = Hyperparameters.model_validate(content["hyperparameters"])
-    model = CACE(settings).to(getattr(torch, content["dtype"]))
-    model.load_state_dict(content["state"])
+    try:
+        settings = Hyperparameters.model_validate(content["hyperparameters"])
+        model = CACE(settings).to(getattr(torch, content["dtype"]))
+        model.load_state_dict(content["state"])
+    except Exception as error:
+        raise CaceError(
+            f"the checkpoint {path} is damaged or was changed by hand "
+            f"({type(error).__name__}: {error}); use an intact copy"
+        ) from error
     info = ModelInfo(
         kind="checkpoint",
         format_version=version,

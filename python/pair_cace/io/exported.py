@@ -6,6 +6,7 @@ The format is described in src/pair_cace/model_format.h.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import pathlib
 import warnings
@@ -16,7 +17,7 @@ from torch.jit import ScriptModule
 
 from .. import _core
 from ..errors import CaceError
-from ..files import written_whole
+from ..files import check_archive, written_whole
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict
 from .model_info import ModelInfo
@@ -36,12 +37,13 @@ def export_model(model: CACE, info: ModelInfo, path: pathlib.Path, dtype: str) -
     Returns the relative deviations of energy and forces that were found.
     Raises CaceError if they exceed ``AGREEMENT``; then no file is left.
     """
-    model = model.eval().requires_grad_(False).to(getattr(torch, dtype))
+    reference = copy.deepcopy(model).to(torch.float64)
+    model = copy.deepcopy(model).eval().requires_grad_(False).to(getattr(torch, dtype))
     with written_whole(path) as temporary:
         with _quiet():
             torch.jit.script(model).save(str(temporary), _extra_files=_metadata(info, dtype))
         written, _ = load_exported(temporary)
-        deviations = _deviations(written, model.to(torch.float64), info)
+        deviations = _deviations(written, reference, info)
         for quantity, deviation in deviations.items():
             if not deviation <= AGREEMENT[dtype]:
                 raise CaceError(
@@ -59,6 +61,7 @@ def export_model(model: CACE, info: ModelInfo, path: pathlib.Path, dtype: str) -
 
 def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     """Read an exported model. Raises CaceError if ``path`` is none, or of another format."""
+    check_archive(path)
     metadata = dict.fromkeys(_TEXT + _JSON, "")
     try:
         with _quiet():
@@ -74,14 +77,14 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
             f"expected a model written by `cace export`, but {path} is a TorchScript file without "
             "its metadata; make one with `cace export CHECKPOINT -o model.pt`"
         )
-    if int(metadata["format_version"]) != _core.model_format_version:
+    if metadata["format_version"] != str(_core.model_format_version):
         raise CaceError(
             f"expected format {_core.model_format_version} in {path}, got format "
             f"{metadata['format_version']}; export it with this version of pair_cace, or update"
         )
     info = ModelInfo(
         kind="exported model",
-        format_version=int(metadata["format_version"]),
+        format_version=_core.model_format_version,
         hyperparameters=Hyperparameters.model_validate_json(metadata["hyperparameters"]),
         E0=json.loads(metadata["E0"]),
         dtype=metadata["dtype"],

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import CaceError
+from ..files import check_archive
 from .checkpoint import load_checkpoint
 from .exported import load_exported
 from .model_info import ModelInfo
@@ -23,11 +24,22 @@ def load_model(path: str | pathlib.Path, device: str = "cpu") -> tuple[nn.Module
     path = pathlib.Path(path)
     if not path.is_file():
         raise CaceError(f"cannot open the model file {path}: there is no such file")
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise CaceError(f"expected a CUDA device for '{device}', but torch sees none; use 'cpu'")
+    where = checked_device(device)
+    check_archive(path)
     load = load_exported if _is_torchscript(path) else load_checkpoint
     model, info = load(path)
-    return model.to(device), info
+    return model.to(where), info
+
+
+def checked_device(device: str) -> torch.device:
+    """The torch device called ``device``; CaceError if there is none."""
+    try:
+        where = torch.device(device)
+    except RuntimeError:
+        raise CaceError(f"expected the device cpu or cuda, got '{device}'") from None
+    if where.type == "cuda" and not torch.cuda.is_available():
+        raise CaceError(f"expected a CUDA device for '{device}', but torch sees none; use 'cpu'")
+    return where
 
 
 def _is_torchscript(path: pathlib.Path) -> bool:

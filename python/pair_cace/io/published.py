@@ -25,13 +25,13 @@ def read_published(path: pathlib.Path) -> tuple[CACE, Hyperparameters]:
         settings = _settings(representation, atomwise)
         model = CACE(settings)
         model.load_state_dict(_weights(representation, atomwise, model.state_dict()))
-    except (AttributeError, KeyError, TypeError, RuntimeError, ValueError) as error:
+    except CaceError as error:
+        raise CaceError(f"cannot convert {path}: {error}") from None
+    except Exception as error:  # records may lack or misname anything
         raise CaceError(
             f"cannot convert {path}: its parts are not those of a published CACE model "
             f"({type(error).__name__}: {error})"
         ) from error
-    except CaceError as error:
-        raise CaceError(f"cannot convert {path}: {error}") from None
     return model.eval(), settings
 
 
@@ -65,10 +65,12 @@ def _parts(potential: Record) -> tuple[Record, Record]:
 
 def _settings(representation: Record, atomwise: Record) -> Hyperparameters:
     radial = _expect(representation.get("radial_basis"), "BesselRBF", "radial basis")
-    envelope = _expect(representation.get("cutoff_fn"), "PolynomialCutoff", "cutoff function")
+    cutoff_function = _expect(representation.get("cutoff_fn"), "PolynomialCutoff", "cutoff function")
     _expect(
         representation.get("radial_transform"), "SharedRadialLinearTransform", "radial transform"
     )
+    if abs(float(cutoff_function.get("cutoff")) - float(representation.get("cutoff"))) > 1e-5:
+        raise CaceError("its cutoff function ends elsewhere than its cutoff")
     layers = [layer.children() for layer in representation.get("message_passing_list").children()]
     kinds = {tuple(part is not None for part in layer) for layer in layers}
     if len(kinds) > 1:
@@ -79,7 +81,7 @@ def _settings(representation: Record, atomwise: Record) -> Hyperparameters:
     return Hyperparameters(
         elements=tuple(chemical_symbols[int(z)] for z in representation.get("zs")),
         cutoff=float(representation.get("cutoff")),
-        cutoff_exponent=int(envelope.get("p")),
+        cutoff_exponent=int(cutoff_function.get("p")),
         n_rbf=len(radial.get("bessel_weights")),
         trainable_rbf=radial.get("bessel_weights").requires_grad,
         n_radial=int(representation.get("n_radial_basis")),
@@ -112,7 +114,14 @@ def _avg_num_neighbors(norm_factor: float) -> float:
 
 
 def _check_readout(atomwise: Record) -> None:
-    for setting, expected in (("n_out", 1), ("residual", False), ("use_batchnorm", False)):
+    for setting, expected in (
+        ("n_out", 1),
+        ("residual", False),
+        ("use_batchnorm", False),
+        ("aggregation_mode", "sum"),
+        ("feature_key", "node_feats"),
+        ("post_process", None),
+    ):
         if atomwise.get(setting, expected) != expected:
             raise CaceError(
                 f"its readout has {setting}={atomwise.get(setting)}, pair_cace has {expected} only"
@@ -160,10 +169,15 @@ def _weights(
 ) -> dict[str, Tensor]:
     """Our state dictionary; what published models do not hold (E0) stays ``initial``."""
     radial = representation.get("radial_basis")
-    embedding = "embedding_weights"
+    # The original keeps elements in any order, we by atomic number.
+    order = torch.tensor(representation.get("zs")).argsort()
+
+    def embedding(which: str) -> Tensor:
+        return representation.get(f"node_embedding_{which}").get("embedding_weights")[order]
+
     weights = {
         "elements.E0": initial["elements.E0"],
-        "sender_embedding.weight": representation.get("node_embedding_sender").get(embedding),
+        "sender_embedding.weight": embedding("sender"),
         "radial.frequencies": radial.get("bessel_weights"),
         "radial.prefactor": radial.get("prefactor"),
         "atomic_basis.mixing_weight": torch.stack(
@@ -171,19 +185,18 @@ def _weights(
         ),
     }
     if not _shares_embedding(representation):
-        receiver = representation.get("node_embedding_receiver")
-        weights["receiver_embedding.weight"] = receiver.get(embedding)
+        weights["receiver_embedding.weight"] = embedding("receiver")
     for t, layer in enumerate(representation.get("message_passing_list").children()):
-        memory, attenuated, bchi = layer.children()
+        memory, ar, bchi = layer.children()
         if memory is not None:
             tables = _by_degree(memory.get("memory_coef"))
             weights[f"layers.{t}.memory.weight"] = torch.stack(tables, dim=1)
-        if attenuated is not None:
+        if ar is not None:
             for ours, theirs in (("amplitude", "prefactor"), ("decay", "invr0")):
-                tables = _by_degree(attenuated.get(theirs))
-                weights[f"layers.{t}.attenuated.{ours}"] = torch.stack(tables, dim=1)
+                tables = _by_degree(ar.get(theirs))
+                weights[f"layers.{t}.ar.{ours}"] = torch.stack(tables, dim=1)
         if bchi is not None:
-            weights |= _network_weights(f"layers.{t}.weighted.network", bchi.get("hnet"))
+            weights |= _network_weights(f"layers.{t}.bchi.network", bchi.get("hnet"))
     weights |= _network_weights("readout.network", atomwise.get("outnet"))
     if atomwise.get("linear_nn") is not None:
         weights |= _linear_weights("readout.linear", atomwise.get("linear_nn"))

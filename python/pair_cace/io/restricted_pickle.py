@@ -109,6 +109,15 @@ class _Unpickler(pickle.Unpickler):
         )
 
 
+def _is_torchscript(path: pathlib.Path) -> bool:
+    # torch.load hands such an archive to torch.jit.load, past our unpickler. Ask the reader that
+    # torch.load will use: on a crafted archive, another one may see other entries.
+    try:
+        return "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records()
+    except RuntimeError:
+        return False  # not an archive of torch; torch.load says so
+
+
 def read_pickled_module(path: pathlib.Path) -> Record:
     """The pickled module in ``path`` as records.
 
@@ -117,6 +126,11 @@ def read_pickled_module(path: pathlib.Path) -> Record:
     if not zipfile.is_zipfile(path):
         raise CaceError(
             f"expected a model that torch.save wrote, but {path} is not one or was cut short"
+        )
+    if _is_torchscript(path):
+        raise CaceError(
+            f"expected a pickled model, but {path} is TorchScript, which is code and is not run "
+            "here; an exported model can be used as it is"
         )
     reader = types.SimpleNamespace(Unpickler=_Unpickler, __name__=__name__)
     try:

@@ -16,5 +16,5 @@ class Edges(NamedTuple):
     senders: Tensor  # (E,) index of the sending atom
     receivers: Tensor  # (E,) index of the receiving atom
     distances: Tensor  # (E,) r = |r⃗|
-    envelope: Tensor  # (E,) f_c(r)
+    cutoff_factors: Tensor  # (E,) f_c(r)
     basis: Tensor  # (E, n_rbf, N_l) R_n(r) f_c(r) û^𝐥

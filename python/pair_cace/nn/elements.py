@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
+from ase.data import chemical_symbols
 from torch import Tensor, nn
+
+from .hyperparameters import Hyperparameters
 
 MAX_ATOMIC_NUMBER = 118
 
@@ -25,6 +28,12 @@ def interpolation_table(atomic_numbers: list[int]) -> Tensor:
             table[z, column] = (high - z) / (high - low)
             table[z, column + 1] = (z - low) / (high - low)
     return table
+
+
+def elements_between(settings: Hyperparameters) -> tuple[str, ...]:
+    """Symbols of all elements that ``interpolation_table`` reaches, trained ones included."""
+    numbers = settings.atomic_numbers
+    return tuple(chemical_symbols[z] for z in range(numbers[0], numbers[-1] + 1))
 
 
 class Elements(nn.Module):

@@ -20,7 +20,7 @@ from .invariants import number_of_invariants
 from .readout import multilayer_perceptron
 
 
-class Memory(nn.Module):
+class MemoryMessage(nn.Module):
     """A_M = m^(l)_{n',c} · A^t; m starts at 0.25."""
 
     def __init__(self, settings: Hyperparameters):
@@ -34,7 +34,7 @@ class Memory(nn.Module):
         return self.weight.index_select(1, self.degree) * basis
 
 
-class AttenuatedBasis(nn.Module):
+class ArMessage(nn.Module):
     """A_Ar = Σ_{e→i} F(r) f_c(r) A^t_j with F^(l)_{n',c} = a exp(−b r), b in 1/Å."""
 
     def __init__(self, settings: Hyperparameters):
@@ -47,13 +47,14 @@ class AttenuatedBasis(nn.Module):
     def forward(self, basis: Tensor, edges: Edges) -> Tensor:
         """(N, n_radial, N_l, C) to the same shape."""
         r = edges.distances[:, None, None, None]
-        fading = self.amplitude * torch.exp(-self.decay * r) * edges.envelope[:, None, None, None]
-        fading = fading.index_select(2, self.degree)  # (E, n_radial, N_l, C)
-        values = fading * basis.index_select(0, edges.senders)
+        f_c = edges.cutoff_factors[:, None, None, None]
+        factors = self.amplitude * torch.exp(-self.decay * r) * f_c  # (E, n_radial, L+1, C)
+        factors = factors.index_select(2, self.degree)  # (E, n_radial, N_l, C)
+        values = factors * basis.index_select(0, edges.senders)
         return sum_over_neighbors(values, edges.receivers, basis.shape[0])
 
 
-class WeightedNeighborSum(nn.Module):
+class BchiMessage(nn.Module):
     """A_Bchi: the neighbour sum of layer 0, every edge weighted by h(B^t_j) of its sender.
 
     h maps the flattened invariants of an atom to one weight per l (or one for all l) and per
@@ -99,9 +100,9 @@ class MessageLayer(nn.Module):
 
     def __init__(self, settings: Hyperparameters):
         super().__init__()
-        self.memory = Memory(settings) if "M" in settings.messages else None
-        self.attenuated = AttenuatedBasis(settings) if "Ar" in settings.messages else None
-        self.weighted = WeightedNeighborSum(settings) if "Bchi" in settings.messages else None
+        self.memory = MemoryMessage(settings) if "M" in settings.messages else None
+        self.ar = ArMessage(settings) if "Ar" in settings.messages else None
+        self.bchi = BchiMessage(settings) if "Bchi" in settings.messages else None
         self.norm = float(settings.avg_num_neighbors) ** -0.5
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
@@ -116,10 +117,10 @@ class MessageLayer(nn.Module):
     ) -> Tensor:
         """Returns A of the next layer, (N, n_radial, N_l, C)."""
         message = torch.zeros_like(basis)
-        if self.attenuated is not None:
-            message = message + self.attenuated(basis, edges)
-        if self.weighted is not None:
-            raw = self.weighted(invariants, edges, sender_embedding, receiver_embedding)
+        if self.ar is not None:
+            message = message + self.ar(basis, edges)
+        if self.bchi is not None:
+            raw = self.bchi(invariants, edges, sender_embedding, receiver_embedding)
             message = message + mix_radial(raw, mixing_weight, self.degree)
         message = message * self.norm
         if self.memory is not None:

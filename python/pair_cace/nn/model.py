@@ -40,7 +40,7 @@ class CACE(nn.Module):
             else None
         )
         self.radial = BesselBasis(settings.cutoff, settings.n_rbf, settings.trainable_rbf)
-        self.envelope = PolynomialCutoff(settings.cutoff, settings.cutoff_exponent)
+        self.cutoff_function = PolynomialCutoff(settings.cutoff, settings.cutoff_exponent)
         self.angular = AngularBasis(settings.l_max)
         self.atomic_basis = AtomicBasis(settings)
         self.invariants = Invariants(settings.l_max, settings.nu_max)
@@ -89,14 +89,14 @@ class CACE(nn.Module):
         return torch.stack(every_layer, dim=-1)
 
     def edge_basis(self, vectors: Tensor, senders: Tensor, receivers: Tensor) -> Edges:
-        """χ without its element factors: radial × envelope × angular (Eq. 1)."""
+        """χ without its element factors: radial × cutoff × angular (Eq. 1)."""
         vectors = vectors.to(self.radial.prefactor.dtype)
         distances = torch.linalg.vector_norm(vectors, dim=-1)  # (E,)
-        envelope = self.envelope(distances)  # (E,)
-        radial = self.radial(distances) * envelope.unsqueeze(-1)  # (E, n_rbf)
+        cutoff_factors = self.cutoff_function(distances)  # (E,)
+        radial = self.radial(distances) * cutoff_factors.unsqueeze(-1)  # (E, n_rbf)
         angular = self.angular(vectors / (distances + 1e-9).unsqueeze(-1))  # (E, N_l)
         basis = radial.unsqueeze(-1) * angular.unsqueeze(1)  # (E, n_rbf, N_l)
-        return Edges(senders, receivers, distances, envelope, basis)
+        return Edges(senders, receivers, distances, cutoff_factors, basis)
 
     @property
     def dtype(self) -> torch.dtype:

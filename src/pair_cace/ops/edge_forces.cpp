@@ -79,6 +79,25 @@ Tensor edge_differences_cpu(const Tensor &values, const Tensor &senders, const T
   return differences;
 }
 
+// ---- other devices: the same sums with torch's own kernels ----------------------------------------
+
+Tensor edge_forces_elsewhere(const Tensor &gradient, const Tensor &senders, const Tensor &receivers,
+                             int64_t n_atoms)
+{
+  check_edges("edge_forces", senders, receivers);
+  check_vectors("edge_forces", "gradient", gradient);
+  const Tensor none = at::zeros({n_atoms, 3}, gradient.options());
+  return none.index_add(0, senders, gradient).index_add(0, receivers, gradient, -1);
+}
+
+Tensor edge_differences_elsewhere(const Tensor &values, const Tensor &senders,
+                                  const Tensor &receivers)
+{
+  check_edges("edge_differences", senders, receivers);
+  check_vectors("edge_differences", "values", values);
+  return values.index_select(0, receivers).sub(values.index_select(0, senders));
+}
+
 // ---- derivatives: each operation's backward is the other one, through the dispatcher -----------
 
 template <class Signature> auto operation(const char *name)
@@ -161,6 +180,12 @@ TORCH_LIBRARY_IMPL(pair_cace, CPU, library)
 {
   library.impl("edge_forces", edge_forces_cpu);
   library.impl("edge_differences", edge_differences_cpu);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, CompositeExplicitAutograd, library)
+{
+  library.impl("edge_forces", edge_forces_elsewhere);
+  library.impl("edge_differences", edge_differences_elsewhere);
 }
 
 TORCH_LIBRARY_IMPL(pair_cace, Autograd, library)
