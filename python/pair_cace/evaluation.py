@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ from ase.data import chemical_symbols
 from torch import nn
 
 from .data.graph import Graph
+from .data.labels import Labels
 from .data.reading import Frame
 from .nn.derivatives import predict
 
@@ -58,63 +60,53 @@ class Evaluation:
         return Pairs(pairs.reference, pairs.predicted - self.energy_shift)
 
 
-def batches(frames: Sequence[Frame], max_atoms: int) -> Iterator[list[Frame]]:
-    """Consecutive frames with at most ``max_atoms`` atoms together, or one frame if it has more."""
+def graphs_of(
+    frames: Sequence[Frame], cutoff: float, max_atoms: int
+) -> Iterator[tuple[Graph, Labels]]:
+    """Consecutive frames joined to graphs of at most ``max_atoms`` atoms, or one larger frame."""
     batch: list[Frame] = []
-    n_atoms = 0
-    for frame in frames:
-        if batch and n_atoms + len(frame.atoms) > max_atoms:
-            yield batch
-            batch, n_atoms = [], 0
+    for frame in [*frames, None]:
+        n_atoms = sum(len(one.atoms) for one in batch)
+        if batch and (frame is None or n_atoms + len(frame.atoms) > max_atoms):
+            graph = Graph.joined([Graph.of(one.atoms, cutoff) for one in batch])
+            yield graph, Labels.joined([Labels.of(one) for one in batch])
+            batch = []
         batch.append(frame)
-        n_atoms += len(frame.atoms)
-    if batch:
-        yield batch
 
 
 def evaluate(
     model: nn.Module,
-    cutoff: float,
-    frames: Sequence[Frame],
-    max_atoms: int = 400,
-    device: str = "cpu",
-    on_batch=lambda n_frames: None,
+    batches: Iterable[tuple[Graph, Labels]],
+    device: torch.device | str = "cpu",
+    on_batch=lambda n_structures: None,
 ) -> Evaluation:
-    """Compare ``model`` with the labels of ``frames``; ``on_batch`` hears of progress."""
-    predicted_energies, predicted_forces, predicted_stresses = [], [], []
-    for batch in batches(frames, max_atoms):
-        graph = Graph.joined([Graph.of(frame.atoms, cutoff) for frame in batch]).to(device)
-        prediction = predict(model, graph)
-        predicted_energies += prediction.energies.tolist()
-        predicted_stresses += list(prediction.stresses.cpu().numpy())
-        sizes = [len(frame.atoms) for frame in batch]
-        predicted_forces += torch.split(prediction.forces.cpu(), sizes)
-        on_batch(len(batch))
+    """Compare ``model`` with the labels that are there; ``on_batch`` hears of progress."""
+    columns: dict[str, list[np.ndarray]] = defaultdict(list)
+    for graph, labels in batches:
+        prediction = predict(model, graph.to(device))
+        n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures)
+        columns["n_atoms"].append(n_atoms.numpy())
+        columns["species"].append(graph.species.numpy())
+        for name in ("energies", "forces", "stresses"):
+            columns[name].append(getattr(labels, name).numpy())
+            columns[f"predicted {name}"].append(getattr(prediction, name).cpu().numpy())
+        on_batch(graph.n_structures)
+    found = {name: np.concatenate(values) for name, values in columns.items()}
 
-    result = Evaluation(len(frames), sum(len(f.atoms) for f in frames), None, None, None)
-    with_energy = [k for k, frame in enumerate(frames) if frame.energy is not None]
-    if with_energy:
-        sizes = np.array([len(frames[k].atoms) for k in with_energy])
-        reference = np.array([frames[k].energy for k in with_energy])
-        predicted = np.array([predicted_energies[k] for k in with_energy])
-        result.energy_per_atom = Pairs(reference / sizes, predicted / sizes)
-    with_forces = [k for k, frame in enumerate(frames) if frame.forces is not None]
-    if with_forces:
-        reference = np.concatenate([frames[k].forces for k in with_forces])
-        predicted = np.concatenate([predicted_forces[k].numpy() for k in with_forces])
-        result.force = Pairs(reference.ravel(), predicted.ravel())
-        numbers = np.concatenate([frames[k].atoms.numbers for k in with_forces])
-        for z in np.unique(numbers):
-            mine = numbers == z
-            result.force_by_element[chemical_symbols[z]] = Pairs(
-                reference[mine].ravel(), predicted[mine].ravel()
-            )
-    with_stress = [
-        k for k, frame in enumerate(frames)
-        if frame.stress is not None and frame.atoms.cell.rank == 3
-    ]  # fmt: skip
-    if with_stress:
-        reference = np.stack([frames[k].stress for k in with_stress])
-        predicted = np.stack([predicted_stresses[k] for k in with_stress])
-        result.stress = Pairs(reference.ravel(), predicted.ravel())
-    return result
+    def pairs(name: str, divisor=1.0, select=slice(None)) -> Pairs | None:
+        reference, predicted = (found[k][select] / divisor for k in (name, f"predicted {name}"))
+        known = np.isfinite(reference) & np.isfinite(predicted)
+        return Pairs(reference[known], predicted[known]) if known.any() else None
+
+    by_element = {
+        chemical_symbols[z]: pairs("forces", select=found["species"] == z)
+        for z in np.unique(found["species"])
+    }
+    return Evaluation(
+        n_frames=len(found["n_atoms"]),
+        n_atoms=int(found["n_atoms"].sum()),
+        energy_per_atom=pairs("energies", divisor=found["n_atoms"]),
+        force=pairs("forces"),
+        stress=pairs("stresses"),
+        force_by_element={symbol: one for symbol, one in by_element.items() if one},
+    )

@@ -57,7 +57,7 @@ def evaluate_command(
     from rich.progress import Progress
 
     from ..data.reading import Keys, read_frames
-    from ..evaluation import evaluate
+    from ..evaluation import evaluate, graphs_of
     from ..io.loading import load_model
 
     _check_plot_name(plot)
@@ -78,7 +78,7 @@ def evaluate_command(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluating", total=len(frames))
         evaluation = evaluate(
-            module, info.cutoff, frames, batch_atoms, device,
+            module, graphs_of(frames, info.cutoff, batch_atoms), device,
             lambda n_frames: progress.advance(task, n_frames),
         )  # fmt: skip
     _print_table(evaluation)

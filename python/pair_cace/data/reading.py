@@ -22,6 +22,7 @@ class Keys:
     energy: str = "energy"
     forces: str = "forces"
     stress: str = "stress"
+    weight: str = "config_weight"  # of a configuration in the loss; 1 where it is missing
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Frame:
     energy: float | None  # eV
     forces: np.ndarray | None  # (N, 3) eV/Å
     stress: np.ndarray | None  # (3, 3) eV/Å³
+    weight: float  # of the configuration in the loss
 
 
 def read_frames(
@@ -41,7 +43,17 @@ def read_frames(
     require: Collection[str] = ("energy", "forces"),
     elements: Collection[str] | None = None,
 ) -> list[Frame]:
-    """All frames of a file, checked.
+    """All frames of a file, checked; arguments and errors as ``iter_frames``."""
+    return list(iter_frames(path, keys, require, elements))
+
+
+def iter_frames(
+    path: str | pathlib.Path,
+    keys: Keys = Keys(),
+    require: Collection[str] = ("energy", "forces"),
+    elements: Collection[str] | None = None,
+) -> Iterator[Frame]:
+    """One frame of a file after the other, checked.
 
     require   labels ("energy", "forces", "stress") that every frame must have
     elements  if given, the only elements allowed
@@ -50,15 +62,17 @@ def read_frames(
     element, or a structure that makes no sense (see ``checks.check_structure``).
     """
     path = pathlib.Path(path)
-    frames = [_frame(atoms, name, keys) for name, atoms in _structures(path)]
-    if not frames:
-        raise CaceError(f"{path}: expected structures, found none")
-    for frame in frames:
+    n_frames = 0
+    for name, atoms in _structures(path):
+        frame = _frame(atoms, name, keys)
         check_structure(frame.atoms, frame.name, elements)
         for label in require:
             if getattr(frame, label) is None:
                 raise CaceError(_missing(frame, label, getattr(keys, label)))
-    return frames
+        n_frames += 1
+        yield frame
+    if n_frames == 0:
+        raise CaceError(f"{path}: expected structures, found none")
 
 
 def _structures(path: pathlib.Path) -> Iterator[tuple[str, ase.Atoms]]:
@@ -88,7 +102,16 @@ def _frame(atoms: ase.Atoms, name: str, keys: Keys) -> Frame:
         energy=None if energy is None else float(_shaped(energy, (), name, keys.energy)),
         forces=None if forces is None else _shaped(forces, (len(atoms), 3), name, keys.forces),
         stress=None if stress is None else _shaped(stress, (3, 3), name, keys.stress),
+        weight=_weight(atoms, name, keys.weight),
     )
+
+
+def _weight(atoms: ase.Atoms, name: str, key: str) -> float:
+    given = _label(atoms, key)
+    weight = 1.0 if given is None else float(_shaped(given, (), name, key))
+    if weight < 0:
+        raise CaceError(f"{name}: expected a weight of at least 0 for '{key}', found {weight}")
+    return weight
 
 
 def _label(atoms: ase.Atoms, key: str):

@@ -40,7 +40,10 @@ def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Predi
     of_edge = graph.structure.index_select(0, graph.receivers)  # (E,)
     outer = graph.vectors.unsqueeze(2) * gradient.unsqueeze(1)  # (E, 3, 3) r⃗ ⊗ g
     virials = -_sum_by_structure(outer, of_edge, graph.n_structures)
-    stresses = -virials / graph.volumes[:, None, None]
+    # Where there is no volume, divide by 1 and overwrite: NaN in a division poisons its gradient.
+    volumes = graph.volumes[:, None, None]
+    known = torch.isfinite(volumes)
+    stresses = torch.where(known, -virials / torch.where(known, volumes, 1.0), torch.nan)
     return Prediction(atom_energies, energies, forces, stresses)
 
 

@@ -10,17 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 MessageKind = Literal["M", "Ar", "Bchi"]
 
 
-class Hyperparameters(BaseModel):
-    """Shape of a CACE model; symbols as in Cheng, npj Comput. Mater. 10, 157 (2024).
+class ModelShape(BaseModel):
+    """Shape of a CACE model for any elements; symbols as in Cheng, npj Comput. Mater. 10, 157.
 
     Raises ``pydantic.ValidationError`` on an unknown key or a value out of range.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    elements: tuple[str, ...] = Field(
-        min_length=1, description="chemical symbols that the model is trained on, by atomic number"
-    )
     cutoff: float = Field(gt=0, allow_inf_nan=False, description="r_c, Å")
     cutoff_exponent: int = Field(6, ge=2, le=12, description="p of the polynomial cutoff")
     n_rbf: int = Field(6, ge=1, description="raw radial (Bessel) functions")
@@ -45,16 +42,6 @@ class Hyperparameters(BaseModel):
     readout_hidden: tuple[int, ...] = Field((32, 16), description="hidden layers of the readout")
     readout_linear: bool = Field(True, description="add a linear readout to the network")
 
-    @field_validator("elements")
-    @classmethod
-    def _known_and_sorted(cls, elements: tuple[str, ...]) -> tuple[str, ...]:
-        for symbol in elements:
-            if symbol not in chemical_symbols[1:]:
-                raise ValueError(f"'{symbol}' is not a chemical symbol")
-        if len(set(elements)) != len(elements):
-            raise ValueError(f"an element is listed twice: {' '.join(elements)}")
-        return tuple(sorted(elements, key=chemical_symbols.index))
-
     @field_validator("messages")
     @classmethod
     def _listed_once(cls, messages: tuple[str, ...]) -> tuple[str, ...]:
@@ -70,17 +57,35 @@ class Hyperparameters(BaseModel):
         return widths
 
     @model_validator(mode="after")
-    def _layers_need_a_message(self) -> "Hyperparameters":
+    def _layers_need_a_message(self) -> "ModelShape":
         if self.n_layers > 0 and not self.messages:
             raise ValueError("n_layers > 0 needs at least one of the messages M, Ar, Bchi")
         return self
 
     @property
-    def atomic_numbers(self) -> list[int]:
-        """Atomic numbers of ``elements``, ascending."""
-        return [chemical_symbols.index(symbol) for symbol in self.elements]
-
-    @property
     def n_channels(self) -> int:
         """C = K², edge channels."""
         return self.n_atom_basis**2
+
+
+class Hyperparameters(ModelShape):
+    """Shape of a CACE model and the elements that it is trained on."""
+
+    elements: tuple[str, ...] = Field(
+        min_length=1, description="chemical symbols that the model is trained on, by atomic number"
+    )
+
+    @field_validator("elements")
+    @classmethod
+    def _known_and_sorted(cls, elements: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in elements:
+            if symbol not in chemical_symbols[1:]:
+                raise ValueError(f"'{symbol}' is not a chemical symbol")
+        if len(set(elements)) != len(elements):
+            raise ValueError(f"an element is listed twice: {' '.join(elements)}")
+        return tuple(sorted(elements, key=chemical_symbols.index))
+
+    @property
+    def atomic_numbers(self) -> list[int]:
+        """Atomic numbers of ``elements``, ascending."""
+        return [chemical_symbols.index(symbol) for symbol in self.elements]
