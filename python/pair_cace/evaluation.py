@@ -59,6 +59,18 @@ class Evaluation:
         pairs = self.energy_per_atom
         return Pairs(pairs.reference, pairs.predicted - self.energy_shift)
 
+    def rows(self) -> Iterator[tuple[str, str, float, Pairs]]:
+        """(quantity, unit, factor from eV and Å to the unit, values) for tables."""
+        if self.energy_per_atom:
+            yield "energy", "meV/atom", 1e3, self.energy_per_atom
+            yield "energy, shifted", "meV/atom", 1e3, self.energy_per_atom_shifted
+        if self.force:
+            yield "force", "meV/Å", 1e3, self.force
+            for element, pairs in self.force_by_element.items():
+                yield f"force on {element}", "meV/Å", 1e3, pairs
+        if self.stress:
+            yield "stress", "meV/Å³", 1e3, self.stress
+
 
 def graphs_of(
     frames: Sequence[Frame], cutoff: float, max_atoms: int

@@ -42,3 +42,23 @@ def plot_parity(evaluation: Evaluation, path: pathlib.Path, title: str) -> None:
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix.lstrip(".") or "png")
     plt.close(figure)
+
+
+def plot_learning_curve(rows: list[dict[str, float]], path: pathlib.Path) -> None:
+    """Errors of energy and forces against epochs; ``rows`` are those of metrics.csv."""
+    epochs = [row["epoch"] + 1 for row in rows]
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
+    for axis, quantity, unit in ((axes[0], "energy", "eV/atom"), (axes[1], "force", "eV/A")):
+        for part in ("train", "valid"):
+            values = [1e3 * row[f"{part}_{quantity}_rmse ({unit})"] for row in rows]
+            axis.plot(epochs, values, label=part)
+        for before, after in zip(rows, rows[1:]):
+            if after["phase"] != before["phase"]:
+                axis.axvline(after["epoch"] + 0.5, color="0.8", linewidth=1, zorder=0)
+        axis.set_yscale("log")
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(f"{quantity} RMSE (m{unit.replace('A', 'Å')})")
+        axis.legend()
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, dpi=150, format="png")
+    plt.close(figure)

@@ -12,6 +12,7 @@ from .convert import convert
 from .eval import evaluate_command
 from .export import export
 from .info import info
+from .train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,7 +30,7 @@ def cace() -> None:
     """
 
 
-for verb in (convert, export, info, evaluate_command):
+for verb in (train, export, info, evaluate_command, convert):
     cace.add_command(verb)
 
 

@@ -97,19 +97,6 @@ def _check_plot_name(plot: pathlib.Path | None) -> None:
         raise CaceError(f"--plot: expected a name that ends in .png, .pdf or .svg, got {plot}")
 
 
-def _rows(evaluation):
-    """(quantity, unit, factor from eV and Å, values) of every row of the table."""
-    if evaluation.energy_per_atom:
-        yield "energy", "meV/atom", 1e3, evaluation.energy_per_atom
-        yield "energy, shifted", "meV/atom", 1e3, evaluation.energy_per_atom_shifted
-    if evaluation.force:
-        yield "force", "meV/Å", 1e3, evaluation.force
-        for element, pairs in evaluation.force_by_element.items():
-            yield f"force on {element}", "meV/Å", 1e3, pairs
-    if evaluation.stress:
-        yield "stress", "meV/Å³", 1e3, evaluation.stress
-
-
 def _print_table(evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -119,7 +106,7 @@ def _print_table(evaluation) -> None:
     for column in ("RMSE", "MAE"):
         table.add_column(column, justify="right")
     table.add_column("unit")
-    for name, unit, factor, pairs in _rows(evaluation):
+    for name, unit, factor, pairs in evaluation.rows():
         table.add_row(name, f"{pairs.rmse * factor:.3f}", f"{pairs.mae * factor:.3f}", unit)
     Console().print(table)
     if evaluation.energy_per_atom:
@@ -133,7 +120,7 @@ def _write_json(evaluation, path: pathlib.Path) -> None:
         "n_frames": evaluation.n_frames,
         "n_atoms": evaluation.n_atoms,
         "errors": {
-            name: {"rmse": pairs.rmse, "mae": pairs.mae} for name, _, _, pairs in _rows(evaluation)
+            name: {"rmse": pairs.rmse, "mae": pairs.mae} for name, _, _, pairs in evaluation.rows()
         },
     }
     if evaluation.energy_per_atom:

@@ -1,0 +1,142 @@
+"""``cace train``: from a data file and a config to a model."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import pathlib
+import sys
+import time
+
+import click
+
+from ..errors import CaceError
+
+TEMPLATES = ("quick", "water", "molecule", "alloy")
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=pathlib.Path), required=False)
+@click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
+@click.option(
+    "--template", type=click.Choice(TEMPLATES),
+    help="Print a commented config to start from, and do nothing else.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue the run in the folder of the config.")
+def train(
+    config: pathlib.Path | None, overrides: tuple[str, ...], template: str | None, resume: bool
+) -> None:
+    """Train a model as the file CONFIG says; keys can be overridden on the command line.
+
+    \b
+    cace train --template quick > config.yaml
+    cace train config.yaml data.train=my-data.xyz folder=runs/first
+
+    The run folder then holds best.cace.pt (for `cace export` and `cace eval`), metrics.csv and
+    report.md. A run that was interrupted goes on with --resume and ends as if it had not been.
+    Several processes: torchrun --nproc-per-node 2 -m pair_cace train config.yaml
+    """
+    if template:
+        click.echo(template_text(template), nl=False)
+        return
+    if config is None:
+        raise CaceError("expected a config file; `cace train --template quick` prints one")
+    train_from_file(config, overrides, resume)
+
+
+def template_text(name: str) -> str:
+    """The commented config called ``name``."""
+    folder = importlib.resources.files("pair_cace") / "training" / "templates"
+    return (folder / f"{name}.yaml").read_text()
+
+
+def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bool) -> None:
+    """Read ``config``, train, write the report, and print its table."""
+    from ..training.config import load_config
+
+    # A mistake in the config is reported before torch takes seconds to load.
+    loaded = load_config(config, overrides)
+    from ..training.report import write_report
+    from ..training.run import train as run
+
+    first = os.environ.get("RANK", "0") == "0"
+    watcher = _Printer() if first else _Silent()
+
+    def report(folder, data, loaded_config) -> None:
+        watcher.close()
+        print_errors(write_report(folder, data, loaded_config))
+
+    try:
+        folder = run(loaded, resume, watcher, report)
+    finally:
+        watcher.close()
+    if first:
+        click.echo(f"{folder.path / 'report.md'}: report")
+        click.echo(f"{folder.best}: best model; next: cace export {folder.best} -o model.pt")
+
+
+def print_errors(found) -> None:
+    """A table of the errors of each part of the data."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="errors of the best model")
+    for column in ("data", "quantity"):
+        table.add_column(column)
+    for column in ("RMSE", "MAE"):
+        table.add_column(column, justify="right")
+    table.add_column("unit")
+    for name, evaluation in found.items():
+        for quantity, unit, factor, pairs in evaluation.rows():
+            table.add_row(
+                name, quantity, f"{factor * pairs.rmse:.3f}", f"{factor * pairs.mae:.3f}", unit
+            )
+    Console().print(table)
+
+
+class _Silent:
+    """Watches for a process that is not the first."""
+
+    def say(self, text): ...
+    def step(self, epoch, done, total): ...
+    def epoch(self, row): ...
+    def close(self): ...
+
+
+class _Printer(_Silent):
+    """Prints a line per epoch, and a progress bar within it on a terminal."""
+
+    def __init__(self):
+        self.bar = self.task = None
+        self.started = time.monotonic()
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True), transient=True)
+            self.task = self.bar.add_task("epoch")
+            self.bar.start()
+
+    def say(self, text):
+        click.echo(text)
+
+    def step(self, epoch, done, total):
+        if self.bar:
+            self.bar.update(
+                self.task, description=f"epoch {epoch + 1}", completed=done, total=total
+            )
+
+    def epoch(self, row):
+        errors = [
+            f"{part} E {1e3 * row[f'{part}_energy_rmse (eV/atom)']:8.2f} meV/atom "
+            f"F {1e3 * row[f'{part}_force_rmse (eV/A)']:8.1f} meV/Å"
+            for part in ("train", "valid")
+        ]
+        click.echo(
+            f"epoch {row['epoch'] + 1:4d} | {' | '.join(errors)} | lr {row['learning_rate']:.1e} | "
+            f"{row['seconds']:.0f} s"
+        )
+
+    def close(self):
+        if self.bar:
+            self.bar.stop()

@@ -1,0 +1,255 @@
+"""What a user can set in a training run: the schema of config.yaml."""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ..errors import CaceError
+from ..nn import Hyperparameters
+from ..nn.hyperparameters import ModelShape
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KeysSection(_Section):
+    """Names of the labels in the data files."""
+
+    energy: str = Field("energy", description="total energy, eV")
+    forces: str = Field("forces", description="forces, eV/Å")
+    stress: str = Field("stress", description="stress, eV/Å³, tension positive as in ASE")
+    weight: str = Field("config_weight", description="weight of a configuration in the loss")
+
+
+class DataSection(_Section):
+    """Where the data come from."""
+
+    train: tuple[pathlib.Path, ...] = Field(min_length=1, description="file or list of files")
+    valid: tuple[pathlib.Path, ...] | float = Field(
+        0.1, description="file(s), or the fraction of the training frames that is set aside"
+    )
+    test: tuple[pathlib.Path, ...] = Field((), description="file(s) for the report; optional")
+    keys: KeysSection = KeysSection()
+    E0: Literal["fit", "isolated"] | dict[str, float] = Field(
+        "fit",
+        description="energies of the elements: 'fit' by least squares, 'isolated' from frames with "
+        "one atom in the training files or in isolated_atoms, or eV by element",
+    )
+    isolated_atoms: pathlib.Path | None = Field(None, description="file of isolated atoms")
+    cache: pathlib.Path | None = Field(
+        None, description="folder for neighbour lists; default: in the run folder"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_file_is_a_list(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key in ("train", "valid", "test"):
+                if isinstance(values.get(key), (str, pathlib.Path)):
+                    values = values | {key: [values[key]]}
+        return values
+
+    @model_validator(mode="after")
+    def _fraction(self) -> "DataSection":
+        if isinstance(self.valid, float) and not 0.0 < self.valid < 1.0:
+            raise ValueError(f"valid: expected files or a fraction between 0 and 1, got {self.valid}")
+        return self
+
+
+class ModelSection(ModelShape):
+    """Shape of the model; the elements come from the data. See ``nn.hyperparameters``."""
+
+    avg_num_neighbors: float | Literal["auto"] = Field(
+        "auto", description="'auto': the mean number of neighbours in the training data"
+    )
+
+    def hyperparameters(self, elements: Iterable[str], mean_neighbors: float) -> Hyperparameters:
+        """The settings of a model for ``elements``."""
+        values = self.model_dump() | {"elements": tuple(elements)}
+        if values["avg_num_neighbors"] == "auto":
+            values["avg_num_neighbors"] = max(1.0, round(mean_neighbors, 1))
+        return Hyperparameters(**values)
+
+    @field_validator("avg_num_neighbors")
+    @classmethod
+    def _above_zero(cls, value: float | str) -> float | str:
+        if value != "auto" and not value > 0:
+            raise ValueError("expected 'auto' or a number above 0")
+        return value
+
+
+class PhaseSection(_Section):
+    """A part of the training with its own weights in the loss."""
+
+    epochs: int = Field(ge=1)
+    energy_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    force_weight: float = Field(1000.0, ge=0, allow_inf_nan=False)
+    stress_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
+    learning_rate: float | None = Field(None, gt=0, description="default: that of the optimizer")
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "PhaseSection":
+        if self.energy_weight + self.force_weight + self.stress_weight == 0:
+            raise ValueError("a phase needs a weight above 0 for energy, force or stress")
+        return self
+
+
+class OptimizerSection(_Section):
+    """How steps are taken."""
+
+    kind: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-2, gt=0, allow_inf_nan=False)
+    betas: tuple[float, float] = (0.99, 0.999)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_gradient_norm: float = Field(10.0, gt=0)
+    ema_decay: float = Field(0.99, ge=0, lt=1, description="0 switches the averaging off")
+
+
+class ScheduleSection(_Section):
+    """How the learning rate changes within a phase; every phase starts it anew."""
+
+    kind: Literal["constant", "step", "cosine", "plateau"] = "step"
+    step_epochs: int = Field(20, ge=1, description="step: epochs between reductions")
+    factor: float = Field(0.5, gt=0, lt=1, description="step and plateau: reduction")
+    patience: int = Field(10, ge=1, description="plateau: epochs without improvement")
+    minimum: float = Field(1e-5, ge=0, description="no learning rate below this")
+    warmup_steps: int = Field(0, ge=0, description="steps of linear increase at the very start")
+
+
+class LossSection(_Section):
+    """How an error becomes a loss."""
+
+    kind: Literal["mse", "huber"] = "mse"
+    huber_delta: float = Field(0.1, gt=0, description="eV/atom, eV/Å and eV/Å³")
+
+
+class TrainingSection(_Section):
+    """The course of a run."""
+
+    phases: tuple[PhaseSection, ...] = Field(min_length=1)
+    batch_size: int | None = Field(None, ge=1, description="structures in a batch")
+    batch_atoms: int | None = Field(None, ge=1, description="or: at most this many atoms")
+    batch_edges: int | None = Field(None, ge=1, description="or: at most this many edges")
+    dtype: Literal["float32", "float64"] = "float32"
+    device: str = "cpu"
+    seed: int = Field(0, ge=0)
+    early_stopping: int | None = Field(
+        None, ge=1, description="end a phase after so many epochs without improvement"
+    )
+    max_bad_steps: int = Field(
+        20, ge=1, description="give up after so many steps in a row with a loss that is not finite"
+    )
+
+    @model_validator(mode="after")
+    def _one_batch_rule(self) -> "TrainingSection":
+        given = [
+            name for name in ("batch_size", "batch_atoms", "batch_edges")
+            if getattr(self, name) is not None
+        ]  # fmt: skip
+        if len(given) != 1:
+            raise ValueError(
+                "expected exactly one of batch_size, batch_atoms and batch_edges, got "
+                + (" and ".join(given) or "none")
+            )
+        return self
+
+
+class FineTuneSection(_Section):
+    """Weights to start from."""
+
+    init_from: pathlib.Path | None = Field(None, description="checkpoint; its model section wins")
+    train_only: Literal["all", "readout"] = "all"
+
+
+class Config(_Section):
+    """Everything in config.yaml."""
+
+    folder: pathlib.Path = Field(description="run folder; made if it is not there")
+    data: DataSection
+    model: ModelSection
+    training: TrainingSection
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    loss: LossSection = LossSection()
+    fine_tune: FineTuneSection = FineTuneSection()
+
+
+def load_config(path: pathlib.Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file; ``overrides`` are ``section.key=value`` with values in YAML.
+
+    Raises CaceError with all mistakes, each named, and the nearest known key for unknown ones.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise CaceError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise CaceError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise CaceError(f"{path}: expected sections such as data and training, found none")
+    for override in overrides:
+        _apply(content, override)
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        mistakes = "\n".join(f"  {_described(mistake)}" for mistake in error.errors())
+        raise CaceError(f"{path} has {error.error_count()} mistake(s):\n{mistakes}") from None
+
+
+def _apply(content: dict, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise CaceError(f"expected section.key=value, got '{override}'")
+    *sections, last = key.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise CaceError(f"'{override}': '{section}' is not a section")
+    try:
+        content[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CaceError(f"'{override}': the value is not YAML: {error}") from error
+
+
+def _described(mistake: Any) -> str:
+    # Names of union members ('tuple[Path, ...]', 'float') are pydantic's, not the user's.
+    place = [part for part in mistake["loc"] if isinstance(part, int) or part.isidentifier()]
+    name = ".".join(map(str, place)) or "config"
+    if mistake["type"] == "extra_forbidden":
+        known = _known_keys([part for part in place[:-1] if isinstance(part, str)])
+        nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(known)}"
+        return f"{name}: unknown key; {hint}"
+    if mistake["type"] == "missing":
+        return f"{name}: missing; it has no default"
+    message = mistake["msg"].removeprefix("Value error, ")
+    given = mistake["input"]
+    if isinstance(given, (str, int, float, bool, type(None))):
+        message += f", got {given!r}"
+    return f"{name}: {message}"
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataSection, "keys": KeysSection, "model": ModelSection, "training": TrainingSection,
+    "phases": PhaseSection, "optimizer": OptimizerSection, "schedule": ScheduleSection,
+    "loss": LossSection, "fine_tune": FineTuneSection,
+}  # fmt: skip
+
+
+def _known_keys(sections: Sequence[str]) -> list[str]:
+    section = _SECTIONS[sections[-1]] if sections else Config
+    return list(section.model_fields)

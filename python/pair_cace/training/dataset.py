@@ -1,0 +1,180 @@
+"""Structures, labels and neighbour lists of training data, kept on disk and read as needed.
+
+A store is a folder of plain arrays, one behind the other for all structures, with a name that is a
+hash of what it was made from: data files, label names and cutoff. Reading maps the files into
+memory, so that sets larger than memory train.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from ..data.graph import Graph
+from ..data.labels import Labels
+from ..data.reading import Frame, Keys, iter_frames
+from ..errors import CaceError
+
+LAYOUT_VERSION = 1
+
+# File name: (type, shape of one entry, "edges", "atoms" or "structures").
+_ARRAYS = {
+    "vectors": (np.float64, (3,), "edges"),  # Å
+    "senders": (np.int32, (), "edges"),  # index within the structure
+    "receivers": (np.int32, (), "edges"),
+    "species": (np.int32, (), "atoms"),  # atomic numbers
+    "forces": (np.float64, (3,), "atoms"),  # eV/Å; NaN where there is no label
+    "volumes": (np.float64, (), "structures"),  # Å³; NaN where there is no cell
+    "energies": (np.float64, (), "structures"),  # eV; NaN where there is no label
+    "stresses": (np.float64, (3, 3), "structures"),  # eV/Å³; NaN where there is no label
+    "weights": (np.float64, (), "structures"),
+    "n_atoms": (np.int64, (), "structures"),
+    "n_edges": (np.int64, (), "structures"),
+}
+
+
+class GraphStore:
+    """Graphs and labels of a list of files, on disk."""
+
+    def __init__(self, folder: pathlib.Path):
+        """Open a store that ``open_or_build`` has made."""
+        self._arrays = {}
+        for name, (dtype, shape, _) in _ARRAYS.items():
+            file = folder / f"{name}.bin"
+            if file.stat().st_size == 0:  # nothing to map: no edges at all
+                self._arrays[name] = np.zeros((0, *shape), dtype)
+            else:
+                flat = np.memmap(file, dtype=dtype, mode="r")
+                self._arrays[name] = flat.reshape(-1, *shape)
+        self.n_atoms = np.array(self._arrays["n_atoms"])
+        self.n_edges = np.array(self._arrays["n_edges"])
+        self._first_atom = np.concatenate([[0], np.cumsum(self.n_atoms)])
+        self._first_edge = np.concatenate([[0], np.cumsum(self.n_edges)])
+
+    def __len__(self) -> int:
+        return len(self.n_atoms)
+
+    def species_of(self, structure: int) -> np.ndarray:
+        """Atomic numbers of one structure."""
+        return self._arrays["species"][self._atoms(structure)]
+
+    def energy_of(self, structure: int) -> float:
+        """Label of one structure, eV."""
+        return float(self._arrays["energies"][structure])
+
+    def batch(self, structures: Sequence[int]) -> tuple[Graph, Labels]:
+        """Graph and labels of some structures side by side."""
+        graph = Graph.joined([self._graph(k) for k in structures])
+        chosen = np.asarray(structures)
+        forces = [self._arrays["forces"][self._atoms(k)] for k in structures]
+        labels = Labels(
+            energies=torch.from_numpy(self._arrays["energies"][chosen]),
+            forces=torch.from_numpy(np.concatenate(forces)),
+            stresses=torch.from_numpy(self._arrays["stresses"][chosen]),
+            weights=torch.from_numpy(self._arrays["weights"][chosen]),
+        )
+        return graph, labels
+
+    def _atoms(self, structure: int) -> slice:
+        return slice(self._first_atom[structure], self._first_atom[structure + 1])
+
+    def _graph(self, structure: int) -> Graph:
+        edges = slice(self._first_edge[structure], self._first_edge[structure + 1])
+        species = self.species_of(structure)
+        return Graph(
+            vectors=torch.from_numpy(np.array(self._arrays["vectors"][edges])),
+            senders=torch.from_numpy(self._arrays["senders"][edges].astype(np.int64)),
+            receivers=torch.from_numpy(self._arrays["receivers"][edges].astype(np.int64)),
+            species=torch.from_numpy(species.astype(np.int64)),
+            structure=torch.zeros(len(species), dtype=torch.int64),
+            volumes=torch.from_numpy(np.array(self._arrays["volumes"][structure : structure + 1])),
+        )
+
+
+def open_or_build(
+    files: Sequence[pathlib.Path],
+    keys: Keys,
+    cutoff: float,
+    cache: pathlib.Path,
+    require: Callable[[Frame], Sequence[str]],
+    on_frame: Callable[[], None] = lambda: None,
+) -> GraphStore:
+    """The store of ``files`` in the folder ``cache``, made now if it is not there.
+
+    require   labels that a given frame must have
+    Raises CaceError for frames that cannot be used; see ``data.reading``.
+    """
+    folder = cache / content_hash(files, keys, cutoff)
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(dir=cache, prefix=".making-"))
+        try:
+            frames = (frame for file in files for frame in iter_frames(file, keys, require=()))
+            _write(temporary, _checked(frames, require, keys, on_frame), cutoff)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return GraphStore(folder)
+
+
+def content_hash(files: Sequence[pathlib.Path], keys: Keys, cutoff: float) -> str:
+    """Name of the store: 24 hexadecimal digits of SHA-256 over everything it depends on."""
+    digest = hashlib.sha256(json.dumps([LAYOUT_VERSION, vars(keys), cutoff]).encode())
+    for file in files:
+        if not file.is_file():
+            raise CaceError(f"cannot read {file}: there is no such file")
+        with open(file, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:24]
+
+
+def _checked(
+    frames: Iterator[Frame],
+    require: Callable[[Frame], Sequence[str]],
+    keys: Keys,
+    on_frame: Callable[[], None],
+) -> Iterator[Frame]:
+    for frame in frames:
+        for label in require(frame):
+            if getattr(frame, label) is None:
+                raise CaceError(
+                    f"{frame.name}: expected the label '{getattr(keys, label)}' ({label}), found "
+                    f"none; name it with data.keys.{label}"
+                )
+        on_frame()
+        yield frame
+
+
+def _write(folder: pathlib.Path, frames: Iterator[Frame], cutoff: float) -> None:
+    streams = {name: open(folder / f"{name}.bin", "wb") for name in _ARRAYS}
+    try:
+        for frame in frames:
+            for name, values in _entries(frame, cutoff).items():
+                np.ascontiguousarray(values, dtype=_ARRAYS[name][0]).tofile(streams[name])
+    finally:
+        for stream in streams.values():
+            stream.close()
+
+
+def _entries(frame: Frame, cutoff: float) -> dict[str, np.ndarray]:
+    graph, labels = Graph.of(frame.atoms, cutoff), Labels.of(frame)
+    return {
+        "vectors": graph.vectors.numpy(),
+        "senders": graph.senders.numpy(),
+        "receivers": graph.receivers.numpy(),
+        "species": graph.species.numpy(),
+        "forces": labels.forces.numpy(),
+        "volumes": graph.volumes.numpy(),
+        "energies": labels.energies.numpy(),
+        "stresses": labels.stresses.numpy(),
+        "weights": labels.weights.numpy(),
+        "n_atoms": np.array([graph.n_atoms]),
+        "n_edges": np.array([graph.senders.shape[0]]),
+    }

@@ -1,0 +1,83 @@
+"""Starting weights that suit the data: invariants of order one, whatever the density.
+
+The atomic basis A of a random model grows with the number of neighbours, and its invariants with
+powers of that. Here the radial mixing is scaled, for every l, radial function and channel, so that
+the invariant Σ M(𝐥) A_𝐥² is one on average over a sample of the data; products of higher order
+are then of order one or below. Messages are scaled alike. The model keeps its form: the scales
+disappear into its weights.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..data.graph import Graph
+from ..nn import CACE
+from ..nn.angular import multinomial, triples_up_to
+from ..nn.messages import BchiMessage, MessageLayer
+
+FLOOR = 1e-6  # of Σ M A²; below it a feature does not occur in the sample and is left alone
+
+
+@torch.no_grad()
+def fit_scales(model: CACE, sample: Graph) -> None:
+    """Scale the weights of ``model`` in place, so that its invariants on ``sample`` are of order one."""
+    l_max = int(model.atomic_basis.degree.max())
+    composition = model.elements(sample.species)
+    sender = model.sender_embedding(composition)
+    receiver = sender
+    if model.receiver_embedding is not None:
+        receiver = model.receiver_embedding(composition)
+    edges = model.edge_basis(sample.vectors, sample.senders, sample.receivers)
+
+    basis = model.atomic_basis(edges, sender, receiver)
+    norms = _norms(basis, l_max)  # (L+1, n_radial, C)
+    model.atomic_basis.mixing_weight /= norms.unsqueeze(1)
+    basis = model.atomic_basis(edges, sender, receiver)
+    mixing = model.atomic_basis.mixing_weight
+    for layer in model.layers:
+        invariants = model.invariants(basis)
+        arguments = (basis, invariants, edges, sender, receiver, mixing)
+        share = len([term for term in (layer.ar, layer.bchi) if term is not None]) ** 0.5
+        if layer.ar is not None:
+            norms = _norms(_message(layer, "ar", arguments), l_max)
+            layer.ar.amplitude /= share * norms.permute(1, 0, 2)
+        if layer.bchi is not None:
+            norms = _norms(_message(layer, "bchi", arguments), l_max)
+            _divide_weights(layer.bchi, share * norms.mean(dim=1))
+        basis = layer(*arguments)
+
+
+def _message(layer: MessageLayer, term: str, arguments: tuple) -> Tensor:
+    """What a layer gives with one of its terms alone."""
+    kept = {name: getattr(layer, name) for name in ("memory", "ar", "bchi")}
+    for name in kept:
+        setattr(layer, name, kept[name] if name == term else None)
+    message = layer(*arguments)
+    for name, module in kept.items():
+        setattr(layer, name, module)
+    return message
+
+
+def _divide_weights(bchi: BchiMessage, norms: Tensor) -> None:
+    """Divide the edge weights h of every l and channel, (L+1, C), as far as they are not shared."""
+    if bchi.n_degrees == 1:
+        norms = norms.mean(dim=0, keepdim=True)
+    if bchi.n_channels == 1:
+        norms = norms.mean(dim=1, keepdim=True)
+    last = bchi.network[-1]
+    last.weight /= norms.reshape(-1, 1)
+    last.bias /= norms.reshape(-1)
+
+
+def _norms(basis: Tensor, l_max: int) -> Tensor:
+    """Root of the mean of Σ M(𝐥) A_𝐥² over atoms, (L+1, n_radial, C); 1 where A does not occur."""
+    order = triples_up_to(l_max)
+    weights = torch.tensor([float(multinomial(triple)) for triple in order], device=basis.device)
+    squares = (basis.double() ** 2 * weights[:, None]).mean(dim=0)  # (n_radial, N_l, C)
+    degree = torch.tensor([sum(triple) for triple in order], device=basis.device)
+    by_degree = squares.new_zeros(squares.shape[0], l_max + 1, squares.shape[2])
+    by_degree.index_add_(1, degree, squares)
+    norms = by_degree.permute(1, 0, 2).clamp(min=0).sqrt()
+    return torch.where(norms**2 > FLOOR, norms, torch.ones_like(norms)).to(basis.dtype)

@@ -1,0 +1,88 @@
+"""From errors to one number to minimise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from ..data.labels import Labels
+from ..nn.derivatives import Prediction
+from .config import LossSection, PhaseSection
+
+
+@dataclass
+class ErrorSums:
+    """Weighted sums over labelled values, to be divided by their counts; float64.
+
+    ``loss`` is the sum of the losses (squares, or Huber) of single values, ``square`` and
+    ``absolute`` are for the metrics, which know no weights.
+    """
+
+    energy_loss: Tensor
+    energy_square: Tensor
+    energy_absolute: Tensor
+    energy_count: Tensor
+    force_loss: Tensor
+    force_square: Tensor
+    force_absolute: Tensor
+    force_count: Tensor
+    stress_loss: Tensor
+    stress_square: Tensor
+    stress_absolute: Tensor
+    stress_count: Tensor
+
+    def as_tensor(self) -> Tensor:
+        """All sums in one vector, to add over batches and processes."""
+        return torch.stack([getattr(self, f.name) for f in fields(self)])
+
+    @classmethod
+    def from_tensor(cls, values: Tensor) -> "ErrorSums":
+        return cls(*values.unbind())
+
+    def counts(self) -> Tensor:
+        """(3,) numbers of labelled values."""
+        return torch.stack([self.energy_count, self.force_count, self.stress_count])
+
+
+def error_sums(
+    prediction: Prediction, labels: Labels, n_atoms: Tensor, structure: Tensor, loss: LossSection
+) -> ErrorSums:
+    """Compare a prediction with its labels.
+
+    n_atoms (S,) and structure (N,) say how large structures are and which one an atom is in.
+    Energies count per atom, forces and stresses per component.
+    """
+    sums: list[Tensor] = []
+    for predicted, expected, weights in [
+        (prediction.energies / n_atoms, labels.energies / n_atoms, labels.weights),
+        (prediction.forces, labels.forces, labels.weights[structure][:, None]),
+        (prediction.stresses, labels.stresses, labels.weights[:, None, None]),
+    ]:
+        known = torch.isfinite(expected)
+        errors = torch.where(known, predicted - expected, torch.zeros_like(predicted))
+        values = weights * _value_loss(errors, loss)
+        detached = errors.detach()
+        sums += [values.sum(), (detached**2).sum(), detached.abs().sum(), known.sum().double()]
+    return ErrorSums(*sums)
+
+
+def _value_loss(errors: Tensor, loss: LossSection) -> Tensor:
+    if loss.kind == "mse":
+        return errors**2
+    delta = loss.huber_delta
+    # Twice torch's Huber, so that it equals the square near zero.
+    return 2.0 * torch.nn.functional.huber_loss(
+        errors, torch.zeros_like(errors), reduction="none", delta=delta
+    )
+
+
+def total_loss(sums: ErrorSums, counts: Tensor, phase: PhaseSection) -> Tensor:
+    """The loss of (a part of) a batch whose labelled values are ``counts`` in all its parts."""
+    counts = counts.clamp(min=1)
+    return (
+        phase.energy_weight * sums.energy_loss / counts[0]
+        + phase.force_weight * sums.force_loss / counts[1]
+        + phase.stress_weight * sums.stress_loss / counts[2]
+    )

@@ -1,0 +1,114 @@
+"""Files of a run: what went in, how it went, and everything needed to go on after an interruption.
+
+    config.yaml         the config with all defaults filled in
+    provenance.json     versions, seed, hashes of the data
+    metrics.csv         one row per epoch
+    best.cace.pt        averaged weights with the best validation score
+    last.cace.pt        averaged weights after the last epoch
+    state.pt            weights, optimizer and counters after the last epoch, for --resume
+
+Every file is replaced whole. state.pt is written last, so that an epoch is either in all files or is
+done again; rows of metrics.csv behind the state are dropped on resuming.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import pathlib
+from typing import Any
+
+import torch
+import yaml
+
+from ..errors import CaceError
+from ..files import check_archive, written_whole
+from .config import Config
+
+STATE_VERSION = 1
+
+
+class RunFolder:
+    """The folder of one run."""
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        self.config = path / "config.yaml"
+        self.provenance = path / "provenance.json"
+        self.metrics = path / "metrics.csv"
+        self.best = path / "best.cace.pt"
+        self.last = path / "last.cace.pt"
+        self.state = path / "state.pt"
+        self._rows: list[dict[str, Any]] = []
+
+    def start(self, config: Config) -> None:
+        """Begin a new run. Raises CaceError if the folder holds one already."""
+        if self.state.exists():
+            raise CaceError(
+                f"{self.path} already holds a run; continue it with --resume, or give another "
+                "folder (folder=...)"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        with written_whole(self.config) as temporary:
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+            temporary.write_text(text)
+
+    def write_provenance(self, provenance: dict[str, Any]) -> None:
+        with written_whole(self.provenance) as temporary:
+            temporary.write_text(json.dumps(provenance, indent=2) + "\n")
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        """Append an epoch to metrics.csv."""
+        self._rows.append(row)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        with written_whole(self.metrics) as temporary:
+            temporary.write_text(text.getvalue())
+
+    def save_state(self, state: dict[str, Any]) -> None:
+        with written_whole(self.state) as temporary:
+            torch.save({"version": STATE_VERSION} | state, temporary)
+
+    def load_state(self, config: Config) -> dict[str, Any] | None:
+        """What ``save_state`` wrote last; None if the run stopped before its first epoch ended.
+
+        Raises CaceError if there is no run here or its config is another one.
+        """
+        if not self.config.exists():
+            raise CaceError(f"--resume: {self.path} holds no run; start it without --resume")
+        before = Config.model_validate(yaml.safe_load(self.config.read_text()))
+        changed = _differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
+        if changed:
+            raise CaceError(
+                f"--resume: the config differs from that of the run in {self.path}: "
+                f"{', '.join(changed)}; undo that, or start a new run in another folder"
+            )
+        if not self.state.exists():
+            return None
+        check_archive(self.state)
+        state = torch.load(self.state, map_location="cpu", weights_only=True)
+        if state["version"] != STATE_VERSION:
+            raise CaceError(f"--resume: {self.state} was written by another version of pair_cace")
+        with open(self.metrics, newline="") as file:
+            rows = list(csv.DictReader(file))
+        self._rows = [row for row in rows if int(row["epoch"]) < state["epoch"]]
+        return state
+
+    def rows(self) -> list[dict[str, float]]:
+        """metrics.csv as numbers."""
+        with open(self.metrics, newline="") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _differences(before: Any, after: Any, name: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted(before.keys() | after.keys())
+        return [
+            found
+            for key in keys
+            for found in _differences(before.get(key), after.get(key), f"{name}.{key}".strip("."))
+        ]
+    return [] if before == after else [name]

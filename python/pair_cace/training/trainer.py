@@ -1,0 +1,257 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import CaceError
+from ..nn import CACE
+from ..nn.derivatives import predict
+from .batching import batches, share, shuffled
+from .config import Config, PhaseSection
+from .dataset import GraphStore
+from .distributed import Processes
+from .loss import ErrorSums, error_sums, total_loss
+from .run_folder import RunFolder
+from .schedule import advance, averaged, make_optimizer, start_phase, warmup_factor
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some structures of a store."""
+
+    store: GraphStore
+    structures: np.ndarray
+
+
+class Watcher(Protocol):
+    """Who is told how the training goes."""
+
+    def step(self, epoch: int, done: int, total: int) -> None:
+        """``done`` of ``total`` batches of an epoch are through."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """An epoch is through; ``row`` is its line of metrics.csv."""
+
+
+class Trainer:
+    """A model, its data, and the state of its training."""
+
+    def __init__(
+        self,
+        config: Config,
+        model: CACE,
+        train: Part,
+        valid: Part,
+        processes: Processes,
+        folder: RunFolder,
+        save_checkpoint,
+    ):
+        """``save_checkpoint(path, model)`` writes a checkpoint of the averaged model."""
+        self.config = config
+        self.model = model
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.average = averaged(model, config.optimizer.ema_decay)
+        self.optimizer = make_optimizer(self.trained, config.optimizer)
+        self.train, self.valid = train, valid
+        self.processes, self.folder, self.save_checkpoint = processes, folder, save_checkpoint
+        self.device = next(model.parameters()).device
+
+        self.epoch = 0  # finished ones
+        self.phase = 0  # the one that is running, and
+        self.epoch_in_phase = 0  # how many epochs of it are finished
+        self.step = 0
+        self.bad_steps = 0  # in all
+        self.bad_in_a_row = 0
+        self.best_score = float("inf")
+        self.best_in_phase = float("inf")
+        self.stale_epochs = 0  # since best_in_phase
+        self.seconds = 0.0
+        self.scheduler = self._start_phase()
+
+    # ---- the course of a run ------------------------------------------------------------------
+
+    def run(self, watcher: Watcher) -> None:
+        """Train to the end. Raises CaceError if steps keep failing."""
+        while self.phase < len(self.config.training.phases):
+            started = time.monotonic()
+            phase = self.config.training.phases[self.phase]
+            rate = self.optimizer.param_groups[0]["lr"]
+            train = self._train_epoch(phase, watcher)
+            valid = self.validate()
+            self.seconds += time.monotonic() - started
+            self._finish_epoch(phase, rate, train, valid, watcher)
+
+    def validate(self) -> ErrorSums:
+        """Errors of the averaged model on the validation structures; each is counted once."""
+        mine = share(self.valid.structures.tolist(), self.processes.rank, self.processes.count)
+        total = torch.zeros(12, dtype=torch.float64, device=self.device)
+        for batch in batches(mine, self.valid.store, self.config.training):
+            sums = self._errors(self.average.module, self.valid.store, batch, False)
+            total += sums.as_tensor().detach()
+        return ErrorSums.from_tensor(self.processes.add(total))
+
+    def _train_epoch(self, phase: PhaseSection, watcher: Watcher) -> ErrorSums:
+        order = shuffled(self.train.structures, self.config.training.seed, self.epoch)
+        joint = batches(order, self.train.store, self.config.training)
+        total = torch.zeros(12, dtype=torch.float64, device=self.device)
+        for done, batch in enumerate(joint, start=1):
+            total += self._train_step(batch, phase)
+            watcher.step(self.epoch, done, len(joint))
+        return ErrorSums.from_tensor(self.processes.add(total))
+
+    def _train_step(self, batch: list[int], phase: PhaseSection) -> Tensor:
+        """One step of the optimizer; returns the error sums of this process' share."""
+        self.optimizer.zero_grad(set_to_none=True)
+        sums = self.accumulate_gradients(batch, phase)
+        self.processes.add_gradients(self.trained)
+        norm = nn.utils.clip_grad_norm_(self.trained, self.config.optimizer.clip_gradient_norm)
+        if bool(torch.isfinite(norm)):
+            self._optimizer_step()
+            self.bad_in_a_row = 0
+            return sums
+        self._skip_step(phase)
+        return torch.zeros_like(sums)
+
+    def accumulate_gradients(self, batch: list[int], phase: PhaseSection) -> Tensor:
+        """Gradients of this process' share of the loss of a joint batch, and its error sums.
+
+        The sum of the gradients over all processes is the gradient of the joint batch: every share
+        is divided by the joint number of labels.
+        """
+        mine = share(batch, self.processes.rank, self.processes.count)
+        if not mine:
+            self.processes.add(torch.zeros(3, dtype=torch.float64, device=self.device))
+            return torch.zeros(12, dtype=torch.float64, device=self.device)
+        sums = self._errors(self.model, self.train.store, mine, True)
+        total_loss(sums, self.processes.add(sums.counts()), phase).backward()
+        return sums.as_tensor().detach()
+
+    def _errors(
+        self, model: nn.Module, store: GraphStore, batch: list[int], create_graph: bool
+    ) -> ErrorSums:
+        graph, labels = store.batch(batch)
+        graph, labels = graph.to(self.device), labels.to(self.device)
+        n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures).double()
+        prediction = predict(model, graph, create_graph)
+        return error_sums(prediction, labels, n_atoms, graph.structure, self.config.loss)
+
+    def _optimizer_step(self) -> None:
+        factor = warmup_factor(self.step, self.config.schedule)
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        for group in self.optimizer.param_groups:
+            group["lr"] *= factor
+        self.optimizer.step()
+        for group, rate in zip(self.optimizer.param_groups, rates):
+            group["lr"] = rate
+        self.average.update_parameters(self.model)
+        self.step += 1
+
+    def _skip_step(self, phase: PhaseSection) -> None:
+        self.bad_steps += 1
+        self.bad_in_a_row += 1
+        if self.bad_in_a_row >= self.config.training.max_bad_steps:
+            raise CaceError(
+                f"{self.bad_in_a_row} steps in a row gave a loss that is not finite (phase "
+                f"{self.phase + 1}, epoch {self.epoch + 1}). Lower optimizer.learning_rate (now "
+                f"{phase.learning_rate or self.config.optimizer.learning_rate:g}), add "
+                "schedule.warmup_steps, and look for frames with huge forces; the last finished "
+                f"epoch is kept in {self.folder.path}"
+            )
+
+    # ---- between epochs -----------------------------------------------------------------------
+
+    def _start_phase(self):
+        phases = self.config.training.phases
+        phase = phases[min(self.phase, len(phases) - 1)]
+        self.best_in_phase, self.stale_epochs, self.epoch_in_phase = float("inf"), 0, 0
+        return start_phase(
+            self.optimizer, phase, self.config.schedule, self.config.optimizer.learning_rate
+        )
+
+    def _finish_epoch(
+        self, phase: PhaseSection, rate: float, train: ErrorSums, valid: ErrorSums, watcher: Watcher
+    ) -> None:
+        score = float(total_loss(valid, valid.counts(), phase))
+        # Phases weigh differently; "best" is by the weights of the last one throughout.
+        final_score = float(
+            total_loss(valid, valid.counts(), self.config.training.phases[-1])
+        )
+        if final_score < self.best_score:
+            self.best_score = final_score
+            self._write_checkpoint(self.folder.best)
+        self._write_checkpoint(self.folder.last)
+        row = self._row(rate, train, valid, final_score)
+        advance(self.scheduler, score)
+        self.stale_epochs = 0 if score < self.best_in_phase else self.stale_epochs + 1
+        self.best_in_phase = min(score, self.best_in_phase)
+        self.epoch += 1
+        self.epoch_in_phase += 1
+        patience = self.config.training.early_stopping
+        if self.epoch_in_phase >= phase.epochs or (patience and self.stale_epochs >= patience):
+            self.phase += 1
+            self.scheduler = self._start_phase()
+        if self.processes.is_first:
+            self.folder.add_row(row)
+            self.folder.save_state(self.state())
+        watcher.epoch(row)
+
+    def _write_checkpoint(self, path) -> None:
+        if self.processes.is_first:
+            self.save_checkpoint(path, self.average.module)
+
+    def _row(
+        self, rate: float, train: ErrorSums, valid: ErrorSums, score: float
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "epoch": self.epoch, "phase": self.phase + 1, "learning_rate": rate, "score": score,
+        }  # fmt: skip
+        for name, sums in (("train", train), ("valid", valid)):
+            for quantity, unit in (("energy", "eV/atom"), ("force", "eV/A"), ("stress", "eV/A^3")):
+                count = float(getattr(sums, f"{quantity}_count"))
+                square = float(getattr(sums, f"{quantity}_square"))
+                absolute = float(getattr(sums, f"{quantity}_absolute"))
+                row[f"{name}_{quantity}_rmse ({unit})"] = (
+                    (square / count) ** 0.5 if count else float("nan")
+                )
+                row[f"{name}_{quantity}_mae ({unit})"] = absolute / count if count else float("nan")
+        row["skipped_steps"] = self.bad_steps
+        row["seconds"] = round(self.seconds, 3)
+        return row
+
+    # ---- interruption -------------------------------------------------------------------------
+
+    _COUNTERS = (
+        "epoch", "phase", "epoch_in_phase", "step", "bad_steps", "bad_in_a_row", "best_score",
+        "best_in_phase", "stale_epochs", "seconds",
+    )  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """Everything that ``restore`` needs to go on as if nothing had happened."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": {
+                key: value for key, value in self.scheduler.state_dict().items()
+                if not callable(value) and key != "lr_lambdas"
+            },
+        } | {name: getattr(self, name) for name in self._COUNTERS}  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where ``state`` was taken."""
+        for name in self._COUNTERS:
+            setattr(self, name, state[name])
+        counters = self.best_in_phase, self.stale_epochs, self.epoch_in_phase
+        self.scheduler = self._start_phase()
+        self.best_in_phase, self.stale_epochs, self.epoch_in_phase = counters
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.__dict__.update(state["scheduler"])

@@ -1,0 +1,108 @@
+"""Every mistake in a config is found before training starts, and named."""
+
+import pytest
+import yaml
+from pair_cace.cli.train import TEMPLATES, template_text
+from pair_cace.errors import CaceError
+from pair_cace.nn import CACE
+from pair_cace.training.config import load_config
+
+PHASES = [{"epochs": 3}]
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"optimzer": {}}, "optimzer: unknown key; did you mean 'optimizer'?"),
+        ({"data.vaild": 0.1}, "data.vaild: unknown key; did you mean 'valid'?"),
+        ({"model.l_maximum": 3}, "model.l_maximum: unknown key; did you mean 'l_max'?"),
+        ({"data.keys.force": "f"}, "data.keys.force: unknown key; did you mean 'forces'?"),
+        ({"training.phases": [{"epoch": 3}]}, "phases.0.epoch: unknown key; did you mean 'epochs'"),
+        ({"data.train": None}, "data.train"),
+        ({"data.valid": 1.5}, "valid: expected files or a fraction between 0 and 1, got 1.5"),
+        ({"data.E0": "average"}, "data.E0"),
+        ({"model.cutoff": -5}, "model.cutoff: Input should be greater than 0, got -5"),
+        ({"model.cutoff": "five"}, "model.cutoff: Input should be a valid number"),
+        ({"model.nu_max": 7}, "model.nu_max: Input should be less than or equal to 4, got 7"),
+        ({"model.messages": ["B"]}, "model.messages.0: Input should be 'M', 'Ar' or 'Bchi', got 'B'"),
+        ({"model.avg_num_neighbors": 0}, "expected 'auto' or a number above 0"),
+        ({"training.phases": []}, "training.phases"),
+        ({"training.phases": [{"epochs": 0}]}, "phases.0.epochs: Input should be greater than or eq"),
+        (
+            {"training.phases": [{"epochs": 1, "energy_weight": 0, "force_weight": 0}]},
+            "a phase needs a weight above 0",
+        ),
+        ({"training.batch_atoms": 100}, "exactly one of batch_size, batch_atoms and batch_edges, g"),
+        ({"training.batch_size": None}, "exactly one of batch_size, batch_atoms and batch_edges, g"),
+        ({"training.dtype": "half"}, "training.dtype: Input should be 'float32' or 'float64'"),
+        ({"optimizer.kind": "sgd"}, "optimizer.kind: Input should be 'adam' or 'adamw', got 'sgd'"),
+        ({"optimizer.learning_rate": 0}, "optimizer.learning_rate: Input should be greater than 0"),
+        ({"optimizer.ema_decay": 1.0}, "optimizer.ema_decay: Input should be less than 1"),
+        ({"schedule.kind": "linear"}, "schedule.kind: Input should be 'constant', 'step', 'cosine'"),
+        ({"schedule.factor": 2}, "schedule.factor: Input should be less than 1"),
+        ({"loss.kind": "l1"}, "loss.kind: Input should be 'mse' or 'huber', got 'l1'"),
+        ({"fine_tune.train_only": "head"}, "fine_tune.train_only: Input should be 'all' or 'readou"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, changes, message):
+    content = {
+        "folder": "run", "data": {"train": "a.xyz"}, "model": {"cutoff": 5.0},
+        "training": {"batch_size": 4, "phases": PHASES},
+    }  # fmt: skip
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        place = content
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(CaceError) as caught:
+        load_config(path)
+    assert message in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_all_mistakes_are_named_at_once(tmp_path):
+    (tmp_path / "c.yaml").write_text("data: {tran: x}\ntraining: {}\n")
+    with pytest.raises(CaceError) as caught:
+        load_config(tmp_path / "c.yaml")
+    for name in ("folder: missing", "data.train: missing", "data.tran: unknown", "model: missing"):
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [("a: [", "is not YAML"), ("", "expected sections such as data"), ("- 1", "expected sections")],
+)
+def test_files_that_are_no_config(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(CaceError, match=message):
+        load_config(tmp_path / "c.yaml")
+    with pytest.raises(CaceError, match="cannot read"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_overrides(config_file):
+    config = load_config(config_file(), ["model.n_layers=1", "data.E0={Cu: 1.0, Au: 2}", "loss.kind=huber"])
+    assert config.model.n_layers == 1
+    assert config.data.E0 == {"Cu": 1.0, "Au": 2.0}
+    assert config.loss.kind == "huber"
+    for override, message in [("model", "expected section.key=value"), ("folder.x=1", "'folder' is not")]:
+        with pytest.raises(CaceError, match=message):
+            load_config(config_file(), [override])
+
+
+# Parameters of the published models that the templates describe.
+PUBLISHED = {"water": (["H", "O"], 69_320), "molecule": (["H", "C", "N", "O"], 263_546)}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates(tmp_path, name):
+    path = tmp_path / "c.yaml"
+    path.write_text(template_text(name))
+    config = load_config(path)
+    elements, count = PUBLISHED.get(name, (["Cu", "Au"], None))
+    model = CACE(config.model.hyperparameters(elements, 20.0))
+    if count:
+        assert sum(parameter.numel() for parameter in model.parameters()) == count

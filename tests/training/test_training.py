@@ -1,0 +1,307 @@
+"""Training runs: they learn, they resume, they agree on any number of processes."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from pair_cace.cli.export import export_checkpoint
+from pair_cace.data.graph import Graph
+from pair_cace.data.reading import Keys
+from pair_cace.errors import CaceError
+from pair_cace.io.checkpoint import load_checkpoint
+from pair_cace.nn import CACE, Hyperparameters
+from pair_cace.training.batching import batches, share, split
+from pair_cace.training.config import TrainingSection, load_config
+from pair_cace.training.dataset import content_hash, open_or_build
+from pair_cace.training.initialization import fit_scales
+from pair_cace.training.run import train
+from training_helpers import labelled
+
+
+def cace_train(*arguments, processes=1, **options):
+    command = [sys.executable, "-m", "pair_cace", "train", *map(str, arguments)]
+    if processes > 1:
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone",
+            "--nproc-per-node", str(processes), "-m", "pair_cace", "train", *map(str, arguments),
+        ]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, **options
+    )
+
+
+def rows_of(folder):
+    with open(folder / "metrics.csv", newline="") as file:
+        return [
+            {key: float(value) for key, value in row.items() if key != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def store_of(data_file, tmp_path, cutoff=4.0):
+    return open_or_build([data_file], Keys(), cutoff, tmp_path / "cache", lambda frame: ["energy"])
+
+
+def test_a_store_gives_back_graphs_and_labels(data_file, tmp_path):
+    store = store_of(data_file, tmp_path)
+    frames = ase.io.read(data_file, index=":")
+    assert len(store) == len(frames) == 20
+    graph, labels = store.batch([3, 17])
+    expected = Graph.joined([Graph.of(frames[k], 4.0) for k in (3, 17)])
+    for name in ("vectors", "senders", "receivers", "species", "structure", "volumes"):
+        assert torch.equal(getattr(graph, name), getattr(expected, name))
+    np.testing.assert_allclose(labels.forces[:8], frames[3].get_forces())
+    np.testing.assert_allclose(labels.stresses[1], frames[17].get_stress(voigt=False))
+    assert labels.energies[1] == frames[17].get_potential_energy()
+    assert labels.weights.tolist() == [1.0, 1.0]
+
+
+def test_a_store_is_built_once(data_file, tmp_path):
+    first = store_of(data_file, tmp_path)
+    folder = tmp_path / "cache" / content_hash([data_file], Keys(), 4.0)
+    before = (folder / "vectors.bin").stat().st_mtime_ns
+    assert len(store_of(data_file, tmp_path)) == len(first)
+    assert (folder / "vectors.bin").stat().st_mtime_ns == before
+    store_of(data_file, tmp_path, cutoff=3.0)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_store_that_cannot_be_built_leaves_nothing(tmp_path):
+    atoms = labelled(1, seed=0)[0]
+    atoms.positions[0] = np.nan
+    ase.io.write(tmp_path / "bad.xyz", atoms, format="extxyz")
+    with pytest.raises(CaceError, match="bad.xyz, frame 0"):
+        store_of(tmp_path / "bad.xyz", tmp_path)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_splits_and_batches_cover_everything_once(data_file, tmp_path):
+    train_part, valid_part = split(20, 0.2, seed=3)
+    assert sorted([*train_part, *valid_part]) == list(range(20)) and len(valid_part) == 4
+    assert list(split(20, 0.2, seed=4)[1]) != list(valid_part)
+    store = store_of(data_file, tmp_path)
+    phases = [{"epochs": 1}]
+    for rule in ({"batch_size": 3}, {"batch_atoms": 30}, {"batch_edges": 1}):
+        found = batches(range(20), store, TrainingSection(phases=phases, **rule))
+        assert sum(found, []) == list(range(20))
+        assert len(found) == {3: 7, 30: 7, 1: 20}[next(iter(rule.values()))]
+    assert sorted(sum((share(range(7), rank, 3) for rank in range(3)), [])) == list(range(7))
+
+
+# ---- starting weights ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_neighbors", [10, 100])
+@pytest.mark.parametrize("kind", [{}, {"n_layers": 2, "messages": ("M", "Ar", "Bchi")}])
+def test_a_new_model_is_sane_on_any_data(n_neighbors, kind):
+    rng = np.random.default_rng(0)
+    volume = 4 / 3 * np.pi * 5.0**3 / n_neighbors
+    atoms = ase.Atoms("Cu60", rng.random((60, 3)) * (60 * volume) ** (1 / 3), pbc=True)
+    atoms.set_cell(np.eye(3) * (60 * volume) ** (1 / 3))
+    graph = Graph.of(atoms, 5.0)
+    model = CACE(Hyperparameters(elements=("Cu",), cutoff=5.0, **kind)).double()
+    fit_scales(model, graph)
+    arguments = (graph.vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms)
+    features = model.features(*arguments).detach()
+    typical = features.pow(2).mean(dim=0).sqrt()
+    assert 1e-3 < float(typical.median()) < 3.0
+    assert float(typical.max()) < 30.0
+    assert float(model(*arguments).abs().mean()) < 5.0
+
+
+# ---- runs ----------------------------------------------------------------------------------------
+
+
+def test_a_run_learns_and_leaves_what_it_promises(config_file, tmp_path):
+    config = config_file(training={"phases": [{"epochs": 25, "force_weight": 100}]})
+    run = cace_train(config)
+    assert run.returncode == 0, run.stderr
+    rows = rows_of(tmp_path / "run")
+    assert len(rows) == 25
+    force = "valid_force_rmse (eV/A)"
+    assert rows[-1][force] < 0.3 * rows[0][force]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names >= {
+        "config.yaml", "provenance.json", "metrics.csv", "best.cace.pt", "last.cace.pt", "state.pt",
+        "report.md", "learning-curve.png", "parity-valid.png",
+    }  # fmt: skip
+    assert "| valid | force |" in (tmp_path / "run" / "report.md").read_text()
+    _, info = load_checkpoint(tmp_path / "run" / "best.cace.pt")
+    assert info.elements == ("Cu", "Au") and "trained_with" in info.provenance
+    export_checkpoint(tmp_path / "run" / "best.cace.pt", tmp_path / "model.pt", None)
+
+
+def test_float32_and_message_passing(config_file, tmp_path):
+    config = config_file(
+        model={"cutoff": 4.0, "n_layers": 1, "n_radial": 2, "l_max": 2},
+        training={"dtype": "float32", "batch_size": 4, "phases": [{"epochs": 4}]},
+        loss={"kind": "huber"},
+        schedule={"kind": "plateau", "warmup_steps": 3},
+        optimizer={"kind": "adamw", "weight_decay": 1e-4},
+    )
+    run = cace_train(config)
+    assert run.returncode == 0, run.stderr
+    rows = rows_of(tmp_path / "run")
+    assert rows[-1]["valid_force_rmse (eV/A)"] < rows[0]["valid_force_rmse (eV/A)"]
+
+
+def finished_rows(config, folder):
+    run = cace_train(config, f"folder={folder}")
+    assert run.returncode == 0, run.stderr
+    return rows_of(folder)
+
+
+def test_killed_at_random_moments_and_resumed(config_file, tmp_path):
+    config = config_file()
+    expected = finished_rows(config, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "pair_cace", "train", str(config), f"folder={folder}"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    dice = random.Random(5)
+    for attempt in range(10):
+        resume = ["--resume"] if (folder / "config.yaml").exists() else []
+        run = subprocess.Popen(command + resume, env=environment, stdout=subprocess.DEVNULL)
+        try:
+            run.wait(timeout=dice.uniform(2.0, 6.0))
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+        for file in folder.glob("*.pt"):
+            torch.load(file, weights_only=True)  # whole, or not there
+    run = cace_train(config, f"folder={folder}", "--resume")
+    assert run.returncode == 0, run.stderr
+    assert rows_of(folder) == expected
+    before, _ = load_checkpoint(tmp_path / "whole" / "best.cace.pt")
+    after, _ = load_checkpoint(folder / "best.cace.pt")
+    assert all(
+        torch.equal(value, after.state_dict()[name]) for name, value in before.state_dict().items()
+    )
+
+
+def test_resume_needs_the_same_run(config_file, tmp_path):
+    config = config_file(training={"phases": [{"epochs": 1}]})
+    run = cace_train(config, "--resume")
+    assert run.returncode == 1 and "holds no run; start it without --resume" in run.stderr
+    assert cace_train(config).returncode == 0
+    run = cace_train(config)
+    assert "already holds a run; continue it with --resume" in run.stderr
+    run = cace_train(config, "--resume", "model.n_radial=5")
+    assert "the config differs from that of the run" in run.stderr and "model.n_radial" in run.stderr
+
+
+def test_steps_that_are_not_finite_end_with_advice(config_file, tmp_path):
+    config = config_file(
+        training={"max_bad_steps": 3, "phases": [{"epochs": 3, "force_weight": 1e300}]},
+    )
+    run = cace_train(config)
+    assert run.returncode == 1
+    assert "3 steps in a row gave a loss that is not finite" in run.stderr
+    assert "Lower optimizer.learning_rate" in run.stderr
+
+
+def test_weights_of_configurations(config_file, tmp_path):
+    frames = labelled(8, seed=2)
+    for frame in frames[4:]:
+        frame.info["config_weight"] = 0.0
+        frame.calc.results["forces"] = frame.calc.results["forces"] + 100.0
+    ase.io.write(tmp_path / "w.xyz", frames, format="extxyz")
+    data = {"train": str(tmp_path / "w.xyz"), "valid": str(tmp_path / "w.xyz")}
+    run = cace_train(config_file(data=data, training={"phases": [{"epochs": 2}]}))
+    assert run.returncode == 0, run.stderr
+    # Frames of weight zero count in the metrics, but they do not move the model.
+    assert rows_of(tmp_path / "run")[-1]["train_force_rmse (eV/A)"] > 50
+    model, info = load_checkpoint(tmp_path / "run" / "last.cace.pt")
+    from pair_cace.nn.derivatives import predict
+
+    assert float(predict(model, Graph.of(frames[0], 4.0)).forces.abs().max()) < 20
+
+
+# ---- reference energies and fine-tuning ----------------------------------------------------------
+
+
+def test_reference_energies(config_file, tmp_path):
+    single = [ase.Atoms("Cu"), ase.Atoms("Au")]
+    for atoms, energy in zip(single, (-1.25, -2.5)):
+        atoms.calc = ase.calculators.singlepoint.SinglePointCalculator(atoms, energy=energy)
+    ase.io.write(tmp_path / "iso.xyz", single, format="extxyz")
+    phases = {"phases": [{"epochs": 1}]}
+    for E0, expected in [
+        ({"Cu": 3.0, "Au": 4.0}, {"Cu": 3.0, "Au": 4.0}),
+        ("isolated", {"Cu": -1.25, "Au": -2.5}),
+    ]:
+        path = str(tmp_path / "iso.xyz") if E0 == "isolated" else None
+        data = {"E0": E0, "isolated_atoms": path}
+        folder = tmp_path / f"run-{len(E0)}"
+        config = load_config(config_file(data=data, training=phases, folder=str(folder)))
+        train(config)
+        assert load_checkpoint(folder / "best.cace.pt")[1].E0 == expected
+    config = load_config(config_file(data={"E0": "isolated"}, folder=str(tmp_path / "none")))
+    with pytest.raises(CaceError, match="found none of Cu Au; give a file with data.isolated_atoms"):
+        train(config)
+    config = load_config(config_file(data={"E0": {"Cu": 1}}, folder=str(tmp_path / "half")))
+    with pytest.raises(CaceError, match="found none for Au"):
+        train(config)
+
+
+def test_fine_tuning(config_file, tmp_path):
+    train(load_config(config_file(training={"phases": [{"epochs": 3}]})))
+    base = tmp_path / "run" / "best.cace.pt"
+    shifted = labelled(8, seed=9)
+    for atoms in shifted:  # another code, with another zero of energy
+        atoms.calc.results["energy"] += 100.0 * len(atoms)
+    ase.io.write(tmp_path / "new.xyz", shifted, format="extxyz")
+    config = load_config(
+        config_file(
+            folder=str(tmp_path / "tuned"),
+            data={"train": str(tmp_path / "new.xyz")},
+            fine_tune={"init_from": str(base), "train_only": "readout"},
+            training={"phases": [{"epochs": 2}]},
+        )
+    )
+    train(config)
+    before, info_before = load_checkpoint(base)
+    after, info = load_checkpoint(tmp_path / "tuned" / "last.cace.pt")
+    assert info.hyperparameters == info_before.hyperparameters
+    changed = {
+        name.split(".")[0]
+        for name, value in before.state_dict().items()
+        if not torch.equal(value, after.state_dict()[name])
+    }
+    assert changed == {"readout", "elements"}
+    shift = [info.E0[symbol] - info_before.E0[symbol] for symbol in ("Cu", "Au")]
+    assert np.mean(shift) == pytest.approx(100.0, abs=1.0)
+    bad = config.model_copy(update={"folder": tmp_path / "bad"})
+    for changes, message in [
+        ({"init_from": tmp_path / "absent.pt"}, "there is no such file"),
+        ({"init_from": None}, "'readout' needs weights"),
+    ]:
+        section = bad.fine_tune.model_copy(update=changes)
+        with pytest.raises(CaceError, match=message):
+            train(bad.model_copy(update={"fine_tune": section}))
+
+
+# ---- several processes ---------------------------------------------------------------------------
+
+
+def test_two_processes_train_like_one(config_file, tmp_path):
+    # Five structures a batch: the shares differ in size.
+    config = config_file(training={"batch_size": 5})
+    alone = finished_rows(config, tmp_path / "one")
+    run = cace_train(config, f"folder={tmp_path / 'two'}", processes=2)
+    assert run.returncode == 0, run.stderr
+    together = rows_of(tmp_path / "two")
+    assert len(together) == len(alone)
+    for one, two in zip(alone, together):
+        for key, value in one.items():
+            assert two[key] == pytest.approx(value, rel=1e-6, nan_ok=True), key

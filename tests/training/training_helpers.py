@@ -1,0 +1,67 @@
+"""Small labelled data sets, and a config that trains on them in seconds."""
+
+import ase.io
+import numpy as np
+import pytest
+import yaml
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+
+
+def labelled(n_frames, seed, with_stress=True):
+    """Shaken copper-gold crystals of 8 atoms, labelled with effective-medium theory."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for _ in range(n_frames):
+        atoms = bulk("Cu", cubic=True, a=rng.uniform(3.6, 4.0)).repeat((1, 1, 2))
+        atoms.symbols[rng.choice(8, rng.integers(1, 7), replace=False)] = "Au"
+        atoms.rattle(0.08, rng=rng)
+        atoms.calc = EMT()
+        results = dict(energy=atoms.get_potential_energy(), forces=atoms.get_forces())
+        if with_stress:
+            results["stress"] = atoms.get_stress()
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        frames.append(atoms)
+    return frames
+
+
+@pytest.fixture(scope="session")
+def data_file(tmp_path_factory):
+    """20 labelled frames."""
+    path = tmp_path_factory.mktemp("data") / "train.xyz"
+    ase.io.write(path, labelled(20, seed=1), format="extxyz")
+    return path
+
+
+@pytest.fixture
+def config_file(tmp_path, data_file):
+    """A config for ``data_file`` with the run in tmp_path/run; returns a writer of variations."""
+
+    def write(name="config.yaml", **sections):
+        content = {
+            "folder": str(tmp_path / "run"),
+            "data": {"train": str(data_file), "valid": 0.2},
+            "model": {
+                "cutoff": 4.0, "n_rbf": 4, "n_radial": 2, "n_atom_basis": 2, "l_max": 2,
+                "readout_hidden": [8],
+            },
+            "training": {
+                "batch_size": 4,
+                "dtype": "float64",
+                "phases": [
+                    {"epochs": 2, "energy_weight": 1, "force_weight": 100, "stress_weight": 10},
+                    {"epochs": 2, "energy_weight": 100, "force_weight": 100},
+                ],
+            },
+        }  # fmt: skip
+        for section, changes in sections.items():
+            if isinstance(changes, dict) and isinstance(content.get(section), dict):
+                content[section] = content[section] | changes
+            else:
+                content[section] = changes
+        path = tmp_path / name
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
