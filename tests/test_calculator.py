@@ -60,6 +60,11 @@ def test_elements_in_between_on_request(tmp_path):
         atoms.get_potential_energy()
 
 
+def test_misspelled_arguments_are_refused(files):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'extrapolte'"):
+        CACECalculator(files / "m.pt", extrapolte=True)
+
+
 def test_positions_that_are_not_numbers(files):
     atoms = SYSTEMS["molecule"]()
     atoms.calc = CACECalculator(files / "m.pt")

@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
     save_checkpoint(folder / "m.cace.pt", model, settings, {"made_by": "test"})
     run = cace("export", "m.cace.pt", "-o", "m.pt", cwd=folder)
     assert run.returncode == 0, run.stderr
-    assert "pair_coeff * * m.pt H O" in run.stdout
+    assert "pair_coeff * * m.pt ELEMENT" in run.stdout and "knows H O" in run.stdout
     frames = []
     for sign, name in ((1, "triclinic"), (-1, "liquid")):
         atoms = SYSTEMS[name]()
@@ -98,7 +98,19 @@ def test_eval_finds_the_errors_that_were_put_in(folder):
 def test_eval_compares_the_labels_that_are_there(folder):
     run = cace("eval", "m.pt", "energies.traj", cwd=folder)
     assert run.returncode == 0, run.stderr
-    assert "energy, shifted" in run.stdout and "force" not in run.stdout
+    assert "│ energy" in run.stdout and "force" not in run.stdout
+    assert "shifted" not in run.stdout  # one frame always fits its own shift
+
+
+def test_eval_says_which_labels_are_missing(folder):
+    run = cace("eval", "m.pt", "energies.traj", "two.traj", cwd=folder)
+    assert "warning: 1 of 2 frames have no 'forces' (first: energies.traj, frame 0)" in run.stderr
+
+
+def test_eval_of_some_frames(folder):
+    run = cace("eval", "m.pt", "one.traj", "two.traj", "--index", "-1", "--format", "traj", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "2 frames, 38 atoms" in run.stdout
 
 
 def test_eval_does_not_depend_on_the_batch(folder):
@@ -112,18 +124,23 @@ def test_eval_does_not_depend_on_the_batch(folder):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("info", "absent.pt"), "cannot open the model file absent.pt"),
+        (("info", "absent.pt"), "cannot open absent.pt"),
         (("export", "absent.cace.pt", "-o", "x.pt"), "cannot open absent.cace.pt"),
         (("convert", "absent.pth", "-o", "x.cace.pt"), "cannot open absent.pth"),
-        (("export", "m.pt", "-o", "x.pt"), "expected a checkpoint .written by `cace convert`."),
+        (("export", "m.pt", "-o", "x.pt"), "expected a checkpoint, but m.pt is an exported model"),
+        (("convert", "m.cace.pt", "-o", "m.cace.pt"), "it is read by this command"),
+        (("eval", "m.pt", "one.traj", "--json", "one.traj"), "it is read by this command"),
+        (("eval", "m.pt", "one.traj", "--plot", "no/p.png"), "the folder .* does not exist"),
+        (("eval", "one.traj", "m.pt"), "the order is cace eval MODEL DATA"),
+        (("info", "."), "expected a file, but . is a folder"),
         (("export", "m.cace.pt", "-o", "nowhere/x.pt"), "the folder .* does not exist"),
         (("eval", "m.pt", "bare.xyz"), "expected labels 'energy', 'forces' or 'stress' to compar"),
-        (("eval", "m.pt", "m.pt"), "ASE could not read frame 0"),
+        (("eval", "m.pt", "one.traj", "--format", "extxyz"), "ASE could not read frame 0"),
         (("eval", "m.pt", "one.traj", "--energy-key", "E"), r"expected the label 'E' .* found ene"),
         (("eval", "m.pt", "one.traj", "--plot", "parity"), "ends in .png, .pdf or .svg"),
         (("convert", "m.pt", "-o", "x", "--e0", "H:1"), "--e0: expected entries like H=-13.6"),
         (("convert", "m.pt", "-o", "x", "--e0", "H=nan"), "--e0: expected entries like H=-13.6"),
-        (("convert", "m.cace.pt", "-o", "x.cace.pt"), "cannot convert m.cace.pt|expected a pickled"),
+        (("convert", "m.cace.pt", "-o", "x.cace.pt"), "is a checkpoint; `cace export m.cace.pt"),
         (("export", "m.cace.pt", "-o", "x.pt", "--dtype", "half"), "'half' is not one of"),
         (("eval", "m.pt"), "Missing argument 'DATA...'"),
     ],

@@ -58,7 +58,7 @@ def test_example_inputs(repository, shared, tmp_path, name):
         "cace export water.cace.pt -o water.pt\n"
         f"python {examples}/make_water_data.py {shared}/data/water/liquid-64.xyz\n"
         # Two steps of everything: that it runs, not where it goes.
-        f"sed 's/^minimize .*/minimize 0 0 2 4/; s/index 20*$/index 2/' {examples}/{name} > in.short",
+        f"sed 's/^minimize .*/minimize 0 0 2 4/; s/index 2000$/index 2/' {examples}/{name} > in.short",
         tmp_path,
     )
     output = run("lmp -in in.short", tmp_path)
@@ -82,3 +82,8 @@ def test_links_of_the_readme(repository):
     assert links
     for link in links:
         assert (repository / link).exists(), link
+
+
+def test_lammps_as_a_python_module(repository, tmp_path):
+    code = block(repository, "python", "from lammps import lammps")
+    assert "LAMMPS (" in run(f"python -W ignore - <<'EOF'\n{code}\nEOF", tmp_path)

@@ -44,7 +44,12 @@ def main() -> None:
     options = parser.parse_args()
 
     if options.structure:
-        atoms = ase.io.read(options.structure)
+        try:
+            atoms = ase.io.read(options.structure)
+        except OSError as error:
+            parser.error(f"cannot read {options.structure}: {error.strerror}")
+        if set(atoms.get_chemical_symbols()) != {"H", "O"}:
+            parser.error(f"expected H and O in {options.structure}, found {atoms.symbols}")
     else:
         atoms = lattice_of_molecules(4, options.seed)
     atoms = atoms.repeat(options.repeat)

@@ -57,7 +57,8 @@ def random_checkpoint(path: pathlib.Path) -> None:
 
 def cace(*arguments: str) -> None:
     print("$ cace", *arguments, flush=True)
-    subprocess.run([sys.executable, "-m", "pair_cace", *arguments], check=True)
+    if subprocess.run([sys.executable, "-m", "pair_cace", *arguments]).returncode != 0:
+        sys.exit(1)  # cace has said why
 
 
 def main() -> None:

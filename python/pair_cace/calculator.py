@@ -19,7 +19,7 @@ from .nn.elements import elements_between
 class CACECalculator(Calculator):
     """ASE calculator for an exported model or a checkpoint.
 
-    model    file written by ``cace export`` or ``cace convert``
+    model    file written by ``cace export`` or ``cace convert``; its precision is the calculator's
     device   "cpu" or "cuda"
     extrapolate   allow elements that the model was not trained on, if lighter and heavier ones
              were: their embeddings and E0 are interpolated in atomic number, with a warning
@@ -32,9 +32,9 @@ class CACECalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
 
     def __init__(
-        self, model: str | pathlib.Path, device: str = "cpu", extrapolate: bool = False, **kwargs
+        self, model: str | pathlib.Path, device: str = "cpu", extrapolate: bool = False
     ):
-        super().__init__(**kwargs)
+        super().__init__()
         self.model, self.info = load_model(model, device)
         self.device = device
         self.elements = self.info.elements

@@ -63,7 +63,8 @@ class Evaluation:
         """(quantity, unit, factor from eV and Å to the unit, values) for tables."""
         if self.energy_per_atom:
             yield "energy", "meV/atom", 1e3, self.energy_per_atom
-            yield "energy, shifted", "meV/atom", 1e3, self.energy_per_atom_shifted
+            if self.energy_per_atom.reference.size > 1:  # one value always fits its own shift
+                yield "energy, shifted", "meV/atom", 1e3, self.energy_per_atom_shifted
         if self.force:
             yield "force", "meV/Å", 1e3, self.force
             for element, pairs in self.force_by_element.items():

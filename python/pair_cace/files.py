@@ -7,9 +7,29 @@ import os
 import pathlib
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .errors import CaceError
+
+
+def check_output(path: pathlib.Path, inputs: Iterable[pathlib.Path]) -> None:
+    """Raise CaceError now, before the work, if ``path`` cannot be written or is an input."""
+    if path.is_dir():
+        raise CaceError(f"cannot write {path}: it is a folder; give the name of a file")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise CaceError(f"cannot write {path}: the folder {folder} does not exist; create it first")
+    for given in inputs:
+        if path.resolve() == given.resolve():
+            raise CaceError(f"cannot write {path}: it is read by this command; give another name")
+
+
+def check_input(path: pathlib.Path) -> None:
+    """Raise CaceError if ``path`` is not a file."""
+    if path.is_dir():
+        raise CaceError(f"expected a file, but {path} is a folder")
+    if not path.is_file():
+        raise CaceError(f"cannot open {path}: there is no such file")
 
 
 @contextlib.contextmanager
@@ -18,11 +38,8 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
     Raises CaceError if the folder does not exist or cannot be written to.
     """
-    if path.is_dir():
-        raise CaceError(f"cannot write {path}: it is a folder; give the name of a file")
+    check_output(path, ())
     folder = path.resolve().parent
-    if not folder.is_dir():
-        raise CaceError(f"cannot write {path}: the folder {folder} does not exist; create it first")
     try:
         handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:

@@ -60,9 +60,9 @@ torch::jit::Module load(const std::string &path, at::Device device,
   } catch (const c10::Error &) {
     throw std::runtime_error(
         "expected a model written by `cace export`, but " + path +
-        " is not a readable TorchScript file. A checkpoint (written by `cace convert`) "
-        "becomes one with `cace export CHECKPOINT -o model.pt`; a file cut short must be copied "
-        "again");
+        " is not a readable TorchScript file. `cace info FILE` tells what it is: a published "
+        "model goes through `cace convert` and `cace export`, a checkpoint through `cace export`; "
+        "a file cut short must be copied again");
   }
 }
 

@@ -93,8 +93,9 @@ void PairCACE::coeff(int narg, char **arg)
   // LAMMPS itself has seen to the two asterisks, because of one_coeff.
   if (narg != 3 + atom->ntypes)
     error->all(FLERR, "Pair style cace: expected 'pair_coeff * * model.pt' followed by one element "
-                      "(or NULL) for each of {} atom types, got {} after the file name",
-               atom->ntypes, std::max(narg - 3, 0));
+                      "(or NULL) for each of {} atom types, got {}",
+               atom->ntypes,
+               narg < 3 ? "no file name" : fmt::format("{} after the file name", narg - 3));
 
   // Nothing is replaced before everything has been checked: a program that catches the error keeps
   // the potential it had.
@@ -171,8 +172,9 @@ void PairCACE::init_style()
   else if (std::strcmp(update->unit_style, "real") == 0)
     energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
   else
-    error->all(FLERR, "Pair style cace: expected 'units metal' or 'units real', got 'units {}'",
-               update->unit_style);
+    error->all(FLERR, "Pair style cace: expected 'units metal' or 'units real', got 'units {}'{}",
+               update->unit_style,
+               std::strcmp(update->unit_style, "lj") == 0 ? " (the default of LAMMPS)" : "");
 
   if (!force->newton_pair)
     error->all(FLERR, "Pair style cace: expected 'newton on', got newton off for pair forces; "
@@ -187,6 +189,7 @@ void PairCACE::init_style()
                       "(OMP_NUM_THREADS), or use a model with n_layers 0",
                n_layers, n_layers == 1 ? "" : "s", comm->nprocs);
   refuse_excluded_bonded_neighbors();
+  warn_of_swapped_elements();
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && comm->me == 0)
     error->warning(FLERR, "Pair style cace: neigh_modify exclude hides atoms from the potential, "
                           "which changes the energies of all their neighbors, not of the pair alone");
@@ -213,6 +216,22 @@ void PairCACE::refuse_excluded_bonded_neighbors()
     error->all(FLERR, "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms with "
                       "bonds, got a factor of 0 for 1-{} neighbors, which removes them from the "
                       "neighbor list", left_out + 1);
+}
+
+// Elements in the wrong order give a potential that runs, and nonsense. Heavier atoms have higher
+// atomic numbers, but for neighbours such as Ar and K, which differ by 2 %.
+void PairCACE::warn_of_swapped_elements()
+{
+  if (!atom->mass || comm->me != 0) return;
+  for (int a = 1; a <= atom->ntypes; ++a)
+    for (int b = 1; b <= atom->ntypes; ++b)
+      if (atomic_numbers_[a] != 0 && atomic_numbers_[a] < atomic_numbers_[b] &&
+          atom->mass[a] > 1.1 * atom->mass[b])
+        error->warning(FLERR, "Pair style cace: atom type {} is given as {} and has mass {}, type {} "
+                              "is given as {} and has mass {}; check the order of the elements in "
+                              "pair_coeff",
+                       a, pair_cace::chemical_symbols[atomic_numbers_[a] - 1], atom->mass[a], b,
+                       pair_cace::chemical_symbols[atomic_numbers_[b] - 1], atom->mass[b]);
 }
 
 double PairCACE::init_one(int, int)

@@ -48,6 +48,7 @@ class PairCACE : public Pair {
                                            const std::string &path);
   void log_what_was_loaded(const std::string &path);
   void refuse_excluded_bonded_neighbors();
+  void warn_of_swapped_elements();
 
   void number_atoms();
   void scatter_forces();

@@ -36,7 +36,7 @@ def run(folder, models, atoms=None, ranks=1, **changes):
         ({"style": "cace gpu"}, "expected the keyword 'device', got 'gpu'"),
         ({"style": "cace device tpu"}, "expected cpu, cuda or auto after 'device', got 'tpu'"),
         ({"style": "cace device"}, "expected cpu, cuda or auto after 'device', got ''"),
-        ({"coeff": "* *"}, "expected 'pair_coeff * * model.pt' followed by one element"),
+        ({"coeff": "* *"}, "for each of 2 atom types, got no file name"),
         ({"coeff": "* * MODELS/T0.pt O"}, "for each of 2 atom types, got 1 after the file name"),
         ({"coeff": "* * MODELS/T0.pt NULL NULL"}, "expected an element for at least one atom type"),
         ({"coeff": "* * MODELS/T0.pt O H H"}, "for each of 2 atom types, got 3 after the file"),
@@ -47,10 +47,10 @@ def run(folder, models, atoms=None, ranks=1, **changes):
         ({"coeff": "* * absent.pt O H"}, "cannot open the model file absent.pt"),
         (
             {"coeff": "* * MODELS/T0.cace.pt O H"},
-            "becomes one with `cace export CHECKPOINT -o model.pt`",
+            "a checkpoint through `cace export`",
         ),
         ({"coeff": "* * atoms.data O H"}, "is not a readable TorchScript file"),
-        ({"units": "lj"}, "expected 'units metal' or 'units real', got 'units lj'"),
+        ({"units": "lj"}, "or 'units real', got 'units lj' (the default of"),
         ({"first": "newton off"}, "expected 'newton on', got newton off"),
     ],
 )
@@ -178,6 +178,14 @@ def test_types_without_a_potential(tmp_path, models, changes):
     # The second: the model lives on the device asked for first, so pair_coeff has to come again.
     result = run(tmp_path, models, **changes)
     assert "All pair coeffs are not set" in result.error
+
+
+@pytest.mark.parametrize("masses, warned", [("mass 1 16\nmass 2 1", False), ("mass 1 1\nmass 2 16", True)])
+def test_elements_in_the_wrong_order_are_warned_of(tmp_path, models, masses, warned):
+    result = run(tmp_path, models, then=masses)
+    assert result.returncode == 0, result.output
+    text = "WARNING: Pair style cace: atom type 2 is given as H and has mass 16, type 1 is given as O"
+    assert (text in result.output) == warned
 
 
 def test_excluding_neighbors_is_warned_of(tmp_path, models):

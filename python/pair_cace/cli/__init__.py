@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -36,6 +37,9 @@ for verb in (train, export, info, evaluate_command, convert):
 
 def main() -> None:
     """Run the command; user errors are printed without a traceback and exit with status 1."""
+    # OpenMP threads that spin while they wait stall for minutes on a core that another program
+    # uses as well. Has to be said before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         cace()
     except CaceError as error:

@@ -34,11 +34,12 @@ def convert(published: pathlib.Path, output: pathlib.Path, e0: str | None) -> No
 def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, float]) -> None:
     """Read ``published``, set E0 (eV by element; all of them or none) and write ``output``."""
     from .. import __version__
+    from ..files import check_input, check_output
     from ..io.checkpoint import save_checkpoint
     from ..io.published import read_published
 
-    if not published.is_file():
-        raise CaceError(f"cannot open {published}: there is no such file")
+    check_input(published)
+    check_output(output, [published])
     model, settings = read_published(published)
     if E0:
         _set_E0(model, settings.elements, E0)
@@ -53,6 +54,11 @@ def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, f
         f"{output}: {n_parameters:,} parameters, elements {' '.join(settings.elements)}, "
         f"cutoff {settings.cutoff:g} Å, {settings.n_layers} message-passing layer(s)"
     )
+    if not E0:
+        click.echo(
+            f"note: E0 is 0 for {' '.join(settings.elements)}: forces are as published, total "
+            "energies lack what the data of the model had subtracted (--e0)"
+        )
     click.echo(f"next: cace export {output} -o model.pt")
 
 

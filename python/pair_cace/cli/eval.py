@@ -8,6 +8,7 @@ import pathlib
 import click
 
 from ..errors import CaceError
+from ..files import check_input, check_output
 
 LABELS = ("energy", "forces", "stress")
 
@@ -31,6 +32,13 @@ LABELS = ("energy", "forces", "stress")
     "--stress-key", default="stress", show_default=True,
     help="Label of stresses, eV/Å³, tension positive. Frames without it are fine.",
 )  # fmt: skip
+@click.option(
+    "--index", default=":", show_default=True,
+    help="Frames to take from each file, in ASE's notation: 0:10, -1, ::5.",
+)  # fmt: skip
+@click.option(
+    "--format", "file_format", help="Format of the data, as ASE calls it. Default: ASE's guess."
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option(
     "--batch-atoms", default=400, show_default=True, type=click.IntRange(min=1),
@@ -44,6 +52,8 @@ def evaluate_command(
     energy_key: str,
     forces_key: str,
     stress_key: str,
+    index: str,
+    file_format: str | None,
     device: str,
     batch_atoms: int,
 ) -> None:
@@ -56,11 +66,16 @@ def evaluate_command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..data.reading import Keys, read_frames
+    from ..data.reading import Keys, iter_frames
     from ..evaluation import evaluate, graphs_of
     from ..io.loading import load_model
 
     _check_plot_name(plot)
+    for output in (plot, json_file):
+        if output:
+            check_output(output, [model, *data])
+    for path in data:
+        _check_is_data(path)
     module, info = load_model(model, device)
     keys = Keys(energy_key, forces_key, stress_key)
     # A name that the user gave must be there; of the usual labels, whatever is.
@@ -68,7 +83,7 @@ def evaluate_command(
     frames = [
         frame
         for path in data
-        for frame in read_frames(path, keys, require=given, elements=info.elements)
+        for frame in iter_frames(path, keys, given, info.elements, file_format, index)
     ]
     if not any(getattr(frame, label) is not None for frame in frames for label in LABELS):
         raise CaceError(
@@ -82,6 +97,15 @@ def evaluate_command(
             lambda n_frames: progress.advance(task, n_frames),
         )  # fmt: skip
     _print_table(evaluation)
+    for label in LABELS:
+        lacking = [frame.name for frame in frames if getattr(frame, label) is None]
+        if 0 < len(lacking) < len(frames):
+            key = getattr(keys, label)
+            click.echo(
+                f"warning: {len(lacking)} of {len(frames)} frames have no '{key}' (first: "
+                f"{lacking[0]}); they do not count for the {label}",
+                err=True,
+            )
     if json_file:
         _write_json(evaluation, json_file)
         click.echo(f"{json_file}: errors")
@@ -90,6 +114,15 @@ def evaluate_command(
 
         plot_parity(evaluation, plot, f"{model.name} on {', '.join(path.name for path in data)}")
         click.echo(f"{plot}: parity plot")
+
+
+def _check_is_data(path: pathlib.Path) -> None:
+    check_input(path)
+    if path.suffix in (".pt", ".pth"):
+        raise CaceError(
+            f"expected data after the model, but {path} looks like a model; the order is "
+            "cace eval MODEL DATA..."
+        )
 
 
 def _check_plot_name(plot: pathlib.Path | None) -> None:
@@ -106,8 +139,10 @@ def _print_table(evaluation) -> None:
     for column in ("RMSE", "MAE"):
         table.add_column(column, justify="right")
     table.add_column("unit")
+    table.add_column("values", justify="right")
     for name, unit, factor, pairs in evaluation.rows():
-        table.add_row(name, f"{pairs.rmse * factor:.3f}", f"{pairs.mae * factor:.3f}", unit)
+        rmse, mae = factor * pairs.rmse, factor * pairs.mae
+        table.add_row(name, f"{rmse:.3f}", f"{mae:.3f}", unit, str(pairs.reference.size))
     Console().print(table)
     if evaluation.energy_per_atom:
         click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
@@ -120,7 +155,8 @@ def _write_json(evaluation, path: pathlib.Path) -> None:
         "n_frames": evaluation.n_frames,
         "n_atoms": evaluation.n_atoms,
         "errors": {
-            name: {"rmse": pairs.rmse, "mae": pairs.mae} for name, _, _, pairs in evaluation.rows()
+            name: {"rmse": pairs.rmse, "mae": pairs.mae, "values": pairs.reference.size}
+            for name, _, _, pairs in evaluation.rows()
         },
     }
     if evaluation.energy_per_atom:

@@ -6,8 +6,6 @@ import pathlib
 
 import click
 
-from ..errors import CaceError
-
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=pathlib.Path))
@@ -31,13 +29,12 @@ def export(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None) ->
 
 def export_checkpoint(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None) -> None:
     """Read ``checkpoint`` and write ``output``; see ``pair_cace.io.exported``."""
+    from ..files import check_input, check_output
     from ..io.checkpoint import load_checkpoint
     from ..io.exported import export_model
 
-    if not checkpoint.is_file():
-        raise CaceError(f"cannot open {checkpoint}: there is no such file")
-    if output.resolve() == checkpoint.resolve():
-        raise CaceError(f"expected another name than the checkpoint's, got {output} for both")
+    check_input(checkpoint)
+    check_output(output, [checkpoint])
     model, info = load_checkpoint(checkpoint)
     dtype = dtype or info.dtype
     deviations = export_model(model, info, output, dtype)
@@ -45,6 +42,8 @@ def export_checkpoint(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str
     click.echo(f"{output}: {dtype}, agrees with {checkpoint} in {agreement} (relative)")
     click.echo("in LAMMPS:")
     click.echo("  pair_style cace")
+    click.echo(f"  pair_coeff * * {output} ELEMENT ...")
     click.echo(
-        f"  pair_coeff * * {output} {' '.join(info.elements)}    # one element per atom type"
+        "with the element of type 1, of type 2, and so on, in the order of your atom types; this "
+        f"model knows {' '.join(info.elements)}"
     )

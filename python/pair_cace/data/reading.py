@@ -12,6 +12,7 @@ import numpy as np
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..errors import CaceError
+from ..files import check_input
 from .checks import check_structure
 
 
@@ -52,18 +53,21 @@ def iter_frames(
     keys: Keys = Keys(),
     require: Collection[str] = ("energy", "forces"),
     elements: Collection[str] | None = None,
+    file_format: str | None = None,
+    index: str = ":",
 ) -> Iterator[Frame]:
     """One frame of a file after the other, checked.
 
     require   labels ("energy", "forces", "stress") that every frame must have
     elements  if given, the only elements allowed
+    file_format, index   as in ``ase.io.iread``; frames are counted from 0 among those taken
 
     Raises CaceError, naming file and frame, for a missing or malformed label, NaN, an unknown
     element, or a structure that makes no sense (see ``checks.check_structure``).
     """
     path = pathlib.Path(path)
     n_frames = 0
-    for name, atoms in _structures(path):
+    for name, atoms in _structures(path, file_format, index):
         frame = _frame(atoms, name, keys)
         check_structure(frame.atoms, frame.name, elements)
         for label in require:
@@ -72,15 +76,19 @@ def iter_frames(
         n_frames += 1
         yield frame
     if n_frames == 0:
-        raise CaceError(f"{path}: expected structures, found none")
+        raise CaceError(
+            f"{path}: expected structures, found none; ASE may have taken it for another format, "
+            "which --format changes"
+        )
 
 
-def _structures(path: pathlib.Path) -> Iterator[tuple[str, ase.Atoms]]:
-    if not path.is_file():
-        raise CaceError(f"cannot read {path}: there is no such file")
+def _structures(
+    path: pathlib.Path, file_format: str | None, index: str
+) -> Iterator[tuple[str, ase.Atoms]]:
+    check_input(path)
     n_read = 0
     try:
-        for atoms in ase.io.iread(path, index=":"):
+        for atoms in ase.io.iread(path, index=index, format=file_format):
             yield f"{path}, frame {n_read}", atoms
             n_read += 1
     except CaceError:

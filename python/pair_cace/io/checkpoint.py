@@ -10,11 +10,11 @@ import pathlib
 import torch
 
 from ..errors import CaceError
-from ..files import check_archive, written_whole
+from ..files import written_whole
 from ..nn import CACE, Hyperparameters
+from .kinds import CHECKPOINT_MARK, expect_kind
 from .model_info import ModelInfo
 
-KIND = "pair_cace checkpoint"
 FORMAT_VERSION = 1  # raised by one whenever older checkpoints cannot be read as they stand
 
 
@@ -33,7 +33,7 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint, whole or not at all. Raises CaceError if that is not possible."""
     content = {
-        "kind": KIND,
+        "kind": CHECKPOINT_MARK,
         "format_version": FORMAT_VERSION,
         "hyperparameters": settings.model_dump(mode="json"),
         "dtype": dtype_name(model.dtype),
@@ -49,21 +49,12 @@ def load_checkpoint(path: pathlib.Path) -> tuple[CACE, ModelInfo]:
 
     Raises CaceError if ``path`` is not a checkpoint, is damaged, or is of another format.
     """
-    check_archive(path)
+    expect_kind(path, "checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what is not a checkpoint fails in any way it likes
-        raise CaceError(
-            f"expected a checkpoint (written by `cace convert`), but {path} is not one or is "
-            "damaged. A model published with the original implementation is read by "
-            f"`cace convert {path} -o model.cace.pt`; a file cut short must be copied again"
-        ) from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise CaceError(
-            f"expected a checkpoint (written by `cace convert`), but {path} is another torch "
-            "file; a model published with the original implementation is read by `cace convert`"
-        )
-    version = content.get("format_version")
+        version = content["format_version"]
+    except Exception as error:
+        raise CaceError(f"the checkpoint {path} is damaged ({error}); copy it again") from error
     if version != FORMAT_VERSION:
         raise CaceError(
             f"expected checkpoint format {FORMAT_VERSION} in {path}, got format {version}; use the "

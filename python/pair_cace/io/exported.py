@@ -17,9 +17,10 @@ from torch.jit import ScriptModule
 
 from .. import _core
 from ..errors import CaceError
-from ..files import check_archive, written_whole
+from ..files import written_whole
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict
+from .kinds import expect_kind
 from .model_info import ModelInfo
 from .probe import probe_structure
 
@@ -61,22 +62,17 @@ def export_model(model: CACE, info: ModelInfo, path: pathlib.Path, dtype: str) -
 
 def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     """Read an exported model. Raises CaceError if ``path`` is none, or of another format."""
-    check_archive(path)
+    expect_kind(path, "exported")
     metadata = dict.fromkeys(_TEXT + _JSON, "")
     try:
         with _quiet():
             model = torch.jit.load(str(path), map_location="cpu", _extra_files=metadata)
     except (RuntimeError, OSError, ValueError) as error:
         raise CaceError(
-            f"expected a model written by `cace export`, but {path} is not a readable TorchScript "
-            "file; if it was cut short, copy it again"
+            f"the exported model {path} cannot be read by torch {torch.__version__} ({error}); copy "
+            "it again, or export it again with this version"
         ) from error
     metadata = {key: _text(value) for key, value in metadata.items()}
-    if not metadata["format_version"]:
-        raise CaceError(
-            f"expected a model written by `cace export`, but {path} is a TorchScript file without "
-            "its metadata; make one with `cace export CHECKPOINT -o model.pt`"
-        )
     if metadata["format_version"] != str(_core.model_format_version):
         raise CaceError(
             f"expected format {_core.model_format_version} in {path}, got format "

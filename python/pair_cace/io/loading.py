@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pathlib
-import zipfile
 
 import torch
 from torch import nn
 
 from ..errors import CaceError
-from ..files import check_archive
 from .checkpoint import load_checkpoint
 from .exported import load_exported
+from .kinds import expect_kind
 from .model_info import ModelInfo
 
 
@@ -22,11 +21,9 @@ def load_model(path: str | pathlib.Path, device: str = "cpu") -> tuple[nn.Module
     Raises CaceError if the file is neither, and if ``device`` is not there.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
-        raise CaceError(f"cannot open the model file {path}: there is no such file")
     where = checked_device(device)
-    check_archive(path)
-    load = load_exported if _is_torchscript(path) else load_checkpoint
+    kind = expect_kind(path, "checkpoint", "exported")
+    load = load_exported if kind == "exported" else load_checkpoint
     model, info = load(path)
     return model.to(where), info
 
@@ -40,10 +37,3 @@ def checked_device(device: str) -> torch.device:
     if where.type == "cuda" and not torch.cuda.is_available():
         raise CaceError(f"expected a CUDA device for '{device}', but torch sees none; use 'cpu'")
     return where
-
-
-def _is_torchscript(path: pathlib.Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())

@@ -11,12 +11,12 @@ import collections
 import pathlib
 import pickle
 import types
-import zipfile
 from typing import Any
 
 import torch
 
 from ..errors import CaceError
+from .kinds import expect_kind
 
 # Classes of models published with the original implementation that have a counterpart here.
 KNOWN_PIECES = {
@@ -123,15 +123,9 @@ def read_pickled_module(path: pathlib.Path) -> Record:
 
     Raises CaceError if the file is damaged, asks for a name that is not listed, or holds no module.
     """
-    if not zipfile.is_zipfile(path):
-        raise CaceError(
-            f"expected a model that torch.save wrote, but {path} is not one or was cut short"
-        )
+    expect_kind(path, "published", "torch")
     if _is_torchscript(path):
-        raise CaceError(
-            f"expected a pickled model, but {path} is TorchScript, which is code and is not run "
-            "here; an exported model can be used as it is"
-        )
+        raise CaceError(f"{path} is TorchScript in disguise, which is code and is not run here")
     reader = types.SimpleNamespace(Unpickler=_Unpickler, __name__=__name__)
     try:
         module = torch.load(path, map_location="cpu", pickle_module=reader, weights_only=False)
