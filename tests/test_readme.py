@@ -6,7 +6,10 @@ import subprocess
 import sys
 import tomllib
 
+import ase.io
 import pytest
+from ase.build import bulk
+from ase.calculators.emt import EMT
 from pair_cace import __version__
 
 
@@ -30,10 +33,31 @@ def run(command, folder):
     return result.stdout
 
 
-def test_quickstart(repository, tmp_path):
-    command = block(repository, "bash", "quickstart.py").splitlines()[-1]
-    output = run(command.replace("examples", f"{repository}/examples"), tmp_path)
+def test_demo(repository, tmp_path):
+    command = block(repository, "bash", "cace demo").splitlines()[-1]
+    output = run(command + " --epochs 3 --steps 100", tmp_path)  # that it runs, not how well
+    assert "share of the RMS force" in output
+    assert (tmp_path / "cace-demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quickstart_of_the_examples(repository, tmp_path):
+    output = run(f"python {repository}/examples/lammps/quickstart.py --steps 20", tmp_path)
     assert output.endswith("the whole path works\n")
+
+
+def test_from_data_to_molecular_dynamics(repository, tmp_path):
+    frames = [bulk("Cu", cubic=True) for _ in range(6)]
+    for seed, atoms in enumerate(frames):
+        atoms.rattle(0.1, seed=seed)
+        atoms.calc = EMT()
+        atoms.get_forces()
+    for name in ("my-data.xyz", "more-data.xyz"):
+        ase.io.write(tmp_path / name, frames, format="extxyz")
+    commands = block(repository, "bash", "cace train --template")
+    short = "folder=runs/first 'training.phases=[{epochs: 2}]'"
+    assert "folder=runs/first" in commands
+    run(commands.replace("folder=runs/first", short), tmp_path)
+    assert (tmp_path / "model.pt").exists() and (tmp_path / "runs/first/report.md").exists()
 
 
 def test_from_a_published_model_to_molecular_dynamics(repository, shared, tmp_path):

@@ -1,4 +1,4 @@
-"""CACE machine-learning potentials for Python and LAMMPS.
+"""CACE machine-learning potentials: train in Python, run in LAMMPS.
 
 Importing this package does not import torch: LAMMPS asks it for the plugin folder at every start.
 """

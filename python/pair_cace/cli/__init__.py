@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
@@ -10,6 +9,7 @@ import click
 from .. import __version__
 from ..errors import CaceError
 from .convert import convert
+from .demo import demo
 from .eval import evaluate_command
 from .export import export
 from .info import info
@@ -22,6 +22,9 @@ def cace() -> None:
     """CACE machine-learning potentials: make models in Python, run them in LAMMPS.
 
     \b
+    To see it work:      cace demo
+    A model of yours:    cace train --template quick > config.yaml
+                         cace train config.yaml data.train=my-data.xyz
     A published model:   cace convert water.pth -o water.cace.pt
     For LAMMPS:          cace export water.cace.pt -o water.pt
                          pair_style cace
@@ -31,15 +34,12 @@ def cace() -> None:
     """
 
 
-for verb in (train, export, info, evaluate_command, convert):
+for verb in (demo, train, export, info, evaluate_command, convert):
     cace.add_command(verb)
 
 
 def main() -> None:
     """Run the command; user errors are printed without a traceback and exit with status 1."""
-    # OpenMP threads that spin while they wait stall for minutes on a core that another program
-    # uses as well. Has to be said before torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         cace()
     except CaceError as error:
