@@ -34,6 +34,7 @@ KINDS = {
     "Bchi-hidden": dict(n_layers=1, bchi_hidden=(7,)),
     "T2-all": dict(n_layers=2, messages=("M", "Ar", "Bchi"), l_max=3),
     "one-embedding": dict(n_layers=1, embed_receiver_nodes=False, messages=("M", "Ar", "Bchi")),
+    "zbl": dict(zbl_cutoff=2.0),
     "no-linear-readout": dict(readout_linear=False, trainable_rbf=False, cutoff_exponent=2),
 }
 

@@ -155,6 +155,22 @@ def features(settings, weights, edges, species):
     return np.stack(layers, axis=-1)
 
 
+def repulsion(settings, edges, numbers):
+    """Half of the screened repulsion of every edge, by receiver."""
+    found = np.zeros(len(numbers))
+    for j, i, vector in edges:
+        r = sqrt(sum(vector**2))
+        if settings.zbl_cutoff is None or r >= settings.zbl_cutoff:
+            continue
+        a = 0.46850 / (numbers[i] ** 0.23 + numbers[j] ** 0.23)
+        terms = [(0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162)]
+        screening = sum(c * exp(-d * r / a) for c, d in terms)
+        x = r / settings.zbl_cutoff
+        switch = 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
+        found[i] += 0.5 * 14.399645 * numbers[i] * numbers[j] / r * screening * switch
+    return found
+
+
 def energies(settings, weights, all_features, species):
     found = []
     for atom, z in zip(all_features, species):

@@ -29,6 +29,7 @@ def test_equations_of_the_paper(kind):
     expected = spec_in_loops.features(settings, weights, edges, species)
     assert_close(features.detach(), expected, factor=1e3)  # sqrt(2/r_c) is stored in float32
     energies = spec_in_loops.energies(settings, weights, expected, species)
+    energies += spec_in_loops.repulsion(settings, edges, atoms.numbers.tolist())
     assert_close(predict(model, graph).atom_energies, energies, factor=1e3)
 
 

@@ -83,6 +83,7 @@ def test_parameter_counts_of_the_published_models(settings, count):
         ({"nu_max": 5}, "less than or equal to 4"),
         ({"n_layers": 1, "messages": ()}, "at least one of the messages"),
         ({"messages": ("Bchi", "Bchi")}, "listed twice: Bchi Bchi"),
+        ({"zbl_cutoff": 9.0}, "zbl_cutoff must not exceed the cutoff, got 9.0 and 3.5"),
         ({"readout_hidden": (8, 0)}, "at least one unit"),
         ({"l_mx": 3}, "Extra inputs are not permitted"),
     ],

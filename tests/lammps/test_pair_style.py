@@ -3,8 +3,11 @@
 import ase
 import numpy as np
 import pytest
+import torch
 from ase.stress import full_3x3_to_voigt_6_stress
 from helpers import assert_close, predict_atoms, random_model, settings_of
+from pair_cace.cli.export import export_checkpoint
+from pair_cace.io.checkpoint import save_checkpoint
 from run_lmp import lmp, single_point, write_data
 from systems import SYSTEMS
 
@@ -106,6 +109,26 @@ def test_hybrid_overlay_adds_to_what_is_there(tmp_path, models):
         check(both, atoms, "T2")
 
 
+def test_repulsion_is_that_of_lammps(tmp_path):
+    """A dimer at short range, with a model that has ZBL and with the pair style zbl."""
+    settings = settings_of("zbl")
+    model = random_model(settings)
+    with torch.no_grad():
+        for parameter in [*model.readout.parameters(), model.elements.E0]:
+            parameter.zero_()
+    save_checkpoint(tmp_path / "m.cace.pt", model, settings, {})
+    export_checkpoint(tmp_path / "m.cace.pt", tmp_path / "m.pt", "float64")
+    atoms = ase.Atoms("OH", [[0, 0, 0], [0.3, 0, 0]])
+    ours = single_point(tmp_path, atoms, f"pair_style cace\npair_coeff * * {tmp_path / 'm.pt'} O H")
+    zbl = "pair_style zbl 2.9 3.0\npair_coeff 1 1 8 8\npair_coeff 1 2 8 1\npair_coeff 2 2 1 1"
+    theirs = single_point(tmp_path, atoms, zbl)
+    x = 0.3 / settings.zbl_cutoff
+    switch = 1 - 28 * x**6 + 48 * x**7 - 21 * x**8
+    # LAMMPS shifts its potential to vanish at 3.0 Å, by 1e-3 of the energy here.
+    assert ours.energy == pytest.approx(theirs.energy * switch, rel=5e-3)
+    assert ours.energy > 20
+
+
 @pytest.mark.parametrize("model, ranks", [("T0", 1), ("T0", 2), ("T2", 1)])
 def test_types_left_to_a_hybrid_partner(tmp_path, models, model, ranks):
     atoms = SYSTEMS["liquid"]()
@@ -198,7 +221,6 @@ def test_published_water_model(tmp_path, shared, change):
     """Done-when of the project: convert, export, `lmp`; equal to ASE and the reference to 1e-6."""
     from pair_cace import CACECalculator
     from pair_cace.cli.convert import convert_model
-    from pair_cace.cli.export import export_checkpoint
 
     convert_model(shared / "reference" / "water.pth", tmp_path / "w.cace.pt", {})
     export_checkpoint(tmp_path / "w.cace.pt", tmp_path / "w.pt", "float64")

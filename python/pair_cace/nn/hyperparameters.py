@@ -41,6 +41,9 @@ class ModelShape(BaseModel):
     )
     readout_hidden: tuple[int, ...] = Field((32, 16), description="hidden layers of the readout")
     readout_linear: bool = Field(True, description="add a linear readout to the network")
+    zbl_cutoff: float | None = Field(
+        None, gt=0, description="Å; adds ZBL repulsion that is switched off there. Null: none"
+    )
 
     @field_validator("messages")
     @classmethod
@@ -60,6 +63,14 @@ class ModelShape(BaseModel):
     def _layers_need_a_message(self) -> "ModelShape":
         if self.n_layers > 0 and not self.messages:
             raise ValueError("n_layers > 0 needs at least one of the messages M, Ar, Bchi")
+        return self
+
+    @model_validator(mode="after")
+    def _repulsion_within_reach(self) -> "ModelShape":
+        if self.zbl_cutoff is not None and self.zbl_cutoff > self.cutoff:
+            raise ValueError(
+                f"zbl_cutoff must not exceed the cutoff, got {self.zbl_cutoff} and {self.cutoff}"
+            )
         return self
 
     @property

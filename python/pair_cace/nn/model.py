@@ -14,6 +14,7 @@ from .invariants import Invariants, number_of_invariants
 from .messages import MessageLayer
 from .radial import BesselBasis, PolynomialCutoff
 from .readout import Readout
+from .zbl import ZBLRepulsion
 
 
 class CACE(nn.Module):
@@ -46,6 +47,7 @@ class CACE(nn.Module):
         self.invariants = Invariants(settings.l_max, settings.nu_max)
         self.layers = nn.ModuleList(MessageLayer(settings) for _ in range(settings.n_layers))
         self.readout = Readout(n_features, settings.readout_hidden, settings.readout_linear)
+        self.repulsion = ZBLRepulsion(settings.zbl_cutoff) if settings.zbl_cutoff else None
 
     def forward(
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
@@ -59,17 +61,25 @@ class CACE(nn.Module):
                             they are the ghosts of a domain, allowed without message passing.
         Returns    (n_atoms,) energies in eV with E0, float64 at every precision of the model.
         """
-        features = self.features(vectors, senders, receivers, species, n_atoms)
+        edges = self.edge_basis(vectors, senders, receivers)
+        features = self.features_of(edges, species, n_atoms)
+        energies = self.readout(features.flatten(1)).to(torch.float64)
+        if self.repulsion is not None:
+            energies = energies + self.repulsion(
+                edges.distances, senders, receivers, species, n_atoms
+            )
         composition = self.elements(species[:n_atoms])
-        learned = self.readout(features.flatten(1))
-        return learned.to(torch.float64) + self.elements.reference_energies(composition)
+        return energies + self.elements.reference_energies(composition)
 
     @torch.jit.export
     def features(
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
     ) -> Tensor:
         """Invariants of every layer, (n_atoms, n_radial, N_B, C, T+1); arguments as ``forward``."""
-        edges = self.edge_basis(vectors, senders, receivers)
+        return self.features_of(self.edge_basis(vectors, senders, receivers), species, n_atoms)
+
+    def features_of(self, edges: Edges, species: Tensor, n_atoms: int) -> Tensor:
+        """As ``features``, for edges whose basis is known."""
         composition = self.elements(species)
         sender = self.sender_embedding(composition)  # (N, K)
         if self.receiver_embedding is not None:
