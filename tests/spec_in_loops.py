@@ -100,9 +100,7 @@ def features(settings, weights, edges, species):
                 )
         W = weights["atomic_basis.mixing_weight"]
         mixed = np.zeros((N, n_radial, len(angular), C))
-        for m, (k, v), c, n in product(
-            range(n_radial), enumerate(angular), range(C), range(n_rbf)
-        ):
+        for m, (k, v), c, n in product(range(n_radial), enumerate(angular), range(C), range(n_rbf)):
             mixed[:, m, k, c] += raw[:, n, k, c] * W[sum(v), n, m, c]
         return mixed
 
@@ -180,5 +178,3 @@ def energies(settings, weights, all_features, species):
             energy += (weights["readout.linear.weight"] @ x + weights["readout.linear.bias"])[0]
         found.append(energy)
     return np.array(found)
-
-

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from ase.calculators.calculator import PropertyNotImplementedError
 from helpers import predict_atoms, random_model, settings_of
-from pair_cace import CACECalculator
 from pair_cace.cli.export import export_checkpoint
 from pair_cace.errors import CaceError
 from pair_cace.io.checkpoint import save_checkpoint
 from systems import SYSTEMS
+
+from pair_cace import CACECalculator
 
 
 @pytest.fixture(scope="module")

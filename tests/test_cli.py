@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from helpers import predict_atoms, random_model, settings_of
-from pair_cace import __version__
 from pair_cace.io.checkpoint import save_checkpoint
 from systems import SYSTEMS
+
+from pair_cace import __version__
 
 
 def cace(*arguments, cwd=None):
@@ -108,7 +109,9 @@ def test_eval_says_which_labels_are_missing(folder):
 
 
 def test_eval_of_some_frames(folder):
-    run = cace("eval", "m.pt", "one.traj", "two.traj", "--index", "-1", "--format", "traj", cwd=folder)
+    run = cace(
+        "eval", "m.pt", "one.traj", "two.traj", "--index", "-1", "--format", "traj", cwd=folder
+    )
     assert run.returncode == 0, run.stderr
     assert "2 frames, 38 atoms" in run.stdout
 

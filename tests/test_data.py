@@ -82,12 +82,21 @@ def no_volume():
 @pytest.mark.parametrize(
     "second_frame, message",
     [
-        (lambda: labelled(energy=None), r"frame 1: expected the label 'energy' \(energy\), found f"),
+        (
+            lambda: labelled(energy=None),
+            r"frame 1: expected the label 'energy' \(energy\), found f",
+        ),
         (lambda: labelled(forces=None), "frame 1: expected the label 'forces' .* --forces-key"),
         (lambda: labelled(energy=np.nan), "frame 1: expected finite numbers for 'energy', found N"),
         (forces_with_nan, "frame 1: expected finite numbers for 'forces', found NaN or infinity"),
-        (positions_with_nan, "frame 1: expected finite positions, found NaN or infinity for atom 4"),
-        (two_atoms_in_one_place, "frame 1: expected atoms apart .* atoms 3 and 7 at the same place"),
+        (
+            positions_with_nan,
+            "frame 1: expected finite positions, found NaN or infinity for atom 4",
+        ),
+        (
+            two_atoms_in_one_place,
+            "frame 1: expected atoms apart .* atoms 3 and 7 at the same place",
+        ),
         (no_volume, "frame 1: expected independent lattice vectors .* a cell of zero volume"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

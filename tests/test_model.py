@@ -186,9 +186,7 @@ def test_atoms_behind_n_atoms_only_send():
     graph = Graph.of(SYSTEMS["cluster"](), CUTOFF)
     whole = predict(model, graph).atom_energies
     kept = graph.receivers < 5
-    part = model(
-        graph.vectors[kept], graph.senders[kept], graph.receivers[kept], graph.species, 5
-    )
+    part = model(graph.vectors[kept], graph.senders[kept], graph.receivers[kept], graph.species, 5)
     assert_close(part.detach(), whole[:5])
 
 

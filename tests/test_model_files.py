@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from helpers import KINDS, assert_close, predict_atoms, random_model, settings_of
-from pair_cace import _core
 from pair_cace.cli.convert import convert_model
 from pair_cace.cli.export import export_checkpoint
 from pair_cace.errors import CaceError
@@ -25,6 +24,8 @@ from pair_cace.io.published import read_published
 from published_lookalike import lookalike, names_of_the_original, part
 from systems import SYSTEMS
 from torch import nn
+
+from pair_cace import _core
 
 
 @pytest.fixture
@@ -288,12 +289,16 @@ def test_files_of_another_kind(tmp_path):
     with pytest.raises(CaceError, match="there is no such file"):
         load_model(tmp_path / "absent.pt")
     write_published(tmp_path / "published.pth")
-    with pytest.raises(CaceError, match="by the original implementation; `cace convert .*` makes a ch"):
+    with pytest.raises(
+        CaceError, match="by the original implementation; `cace convert .*` makes a ch"
+    ):
         load_model(tmp_path / "published.pth")
 
 
 def test_the_wrong_kind_comes_with_the_next_command(checkpoint, export):
-    with pytest.raises(CaceError, match="is a checkpoint; `cace export .*` makes a model for LAMMPS"):
+    with pytest.raises(
+        CaceError, match="is a checkpoint; `cace export .*` makes a model for LAMMPS"
+    ):
         read_published(checkpoint)
     for read in (read_published, load_checkpoint):
         with pytest.raises(CaceError, match="is an exported model; it is used as it is"):

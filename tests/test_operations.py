@@ -73,15 +73,16 @@ def test_derivatives_in_torchscript():
         return torch.ops.pair_cace.edge_forces(g**3, senders, receivers, n_atoms)
 
     gradient = torch.randn(N_EDGES, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(
-        lambda g: forces(g, senders, receivers, N_ATOMS), [gradient]
-    )
+    assert torch.autograd.gradcheck(lambda g: forces(g, senders, receivers, N_ATOMS), [gradient])
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
-        (dict(gradient=torch.zeros(2, 2)), r"expected gradient of shape \(n, 3\), got shape \[2, 2\]"),
+        (
+            dict(gradient=torch.zeros(2, 2)),
+            r"expected gradient of shape \(n, 3\), got shape \[2, 2\]",
+        ),
         (dict(gradient=torch.zeros(3, 3)), r"expected one gradient per edge \(2\), got 3"),
         (dict(senders=torch.tensor([0.0, 1.0])), "type int64, got shape .* type Float"),
         (dict(senders=torch.tensor([0])), "as many senders as receivers, got 1 and 2"),

@@ -10,6 +10,7 @@ import ase.io
 import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
+
 from pair_cace import __version__
 
 

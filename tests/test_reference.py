@@ -25,7 +25,9 @@ def published(shared):
 def graph_and_reference(published, name, structure):
     model, settings, arrays = published[name]
     reference = {
-        key.partition("_")[2]: arrays[key] for key in arrays.files if key.startswith(f"s{structure}_")
+        key.partition("_")[2]: arrays[key]
+        for key in arrays.files
+        if key.startswith(f"s{structure}_")
     }
     atoms = ase.Atoms(
         numbers=reference["numbers"], positions=reference["positions"], cell=reference["cell"],

@@ -54,7 +54,12 @@ def main() -> None:
         atoms = lattice_of_molecules(4, options.seed)
     atoms = atoms.repeat(options.repeat)
     ase.io.write(
-        options.output, atoms, format="lammps-data", specorder=["O", "H"], units="metal", masses=True
+        options.output,
+        atoms,
+        format="lammps-data",
+        specorder=["O", "H"],
+        units="metal",
+        masses=True,
     )
     print(f"{options.output}: {len(atoms)} atoms, cell {atoms.cell.cellpar().round(4)}")
 

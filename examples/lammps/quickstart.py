@@ -19,9 +19,10 @@ import ase.io
 import numpy as np
 import torch
 from make_water_data import lattice_of_molecules
-from pair_cace import CACECalculator
 from pair_cace.io.checkpoint import save_checkpoint
 from pair_cace.nn import CACE, Hyperparameters
+
+from pair_cace import CACECalculator
 
 INPUT = """\
 units       metal

@@ -31,9 +31,7 @@ class CACECalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
 
-    def __init__(
-        self, model: str | pathlib.Path, device: str = "cpu", extrapolate: bool = False
-    ):
+    def __init__(self, model: str | pathlib.Path, device: str = "cpu", extrapolate: bool = False):
         super().__init__()
         self.model, self.info = load_model(model, device)
         self.device = device

@@ -100,9 +100,7 @@ def test_energies_that_are_not_finite(tmp_path, models):
 
 
 def test_positions_that_are_not_numbers(tmp_path, models):
-    result = run(
-        tmp_path, models, then="variable bad atom 'x/(id-5)*(id-5)'\nset atom 5 x v_bad"
-    )
+    result = run(tmp_path, models, then="variable bad atom 'x/(id-5)*(id-5)'\nset atom 5 x v_bad")
     assert result.returncode != 0
     assert "ERROR" in result.output
 
@@ -180,11 +178,15 @@ def test_types_without_a_potential(tmp_path, models, changes):
     assert "All pair coeffs are not set" in result.error
 
 
-@pytest.mark.parametrize("masses, warned", [("mass 1 16\nmass 2 1", False), ("mass 1 1\nmass 2 16", True)])
+@pytest.mark.parametrize(
+    "masses, warned", [("mass 1 16\nmass 2 1", False), ("mass 1 1\nmass 2 16", True)]
+)
 def test_elements_in_the_wrong_order_are_warned_of(tmp_path, models, masses, warned):
     result = run(tmp_path, models, then=masses)
     assert result.returncode == 0, result.output
-    text = "WARNING: Pair style cace: atom type 2 is given as H and has mass 16, type 1 is given as O"
+    text = (
+        "WARNING: Pair style cace: atom type 2 is given as H and has mass 16, type 1 is given as O"
+    )
     assert (text in result.output) == warned
 
 

@@ -97,10 +97,9 @@ def test_hybrid_overlay_adds_to_what_is_there(tmp_path, models):
         tmp_path / "zbl", atoms, "pair_style zbl 1.0 2.0\n" + zbl.replace(" zbl", "")
     )
     assert np.abs(alone.forces).max() > 0.1
-    for order in (f"cace zbl 1.0 2.0", f"zbl 1.0 2.0 cace"):
+    for order in ("cace zbl 1.0 2.0", "zbl 1.0 2.0 cace"):
         pair = (
-            f"pair_style hybrid/overlay {order}\n"
-            f"pair_coeff * * cace {models / 'T2.pt'} O H\n{zbl}"
+            f"pair_style hybrid/overlay {order}\npair_coeff * * cace {models / 'T2.pt'} O H\n{zbl}"
         )
         both = single_point(tmp_path, atoms, pair)
         for name in ("energy", "forces", "atom_energies", "virial_stress"):
@@ -219,8 +218,9 @@ def test_runs_after_clear_and_with_a_new_model(tmp_path, models):
 @pytest.mark.parametrize("change", ["2x1x1", "triclinic", "as it is"])
 def test_published_water_model(tmp_path, shared, change):
     """Done-when of the project: convert, export, `lmp`; equal to ASE and the reference to 1e-6."""
-    from pair_cace import CACECalculator
     from pair_cace.cli.convert import convert_model
+
+    from pair_cace import CACECalculator
 
     convert_model(shared / "reference" / "water.pth", tmp_path / "w.cace.pt", {})
     export_checkpoint(tmp_path / "w.cace.pt", tmp_path / "w.pt", "float64")

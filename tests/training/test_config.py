@@ -24,24 +24,42 @@ PHASES = [{"epochs": 3}]
         ({"model.cutoff": -5}, "model.cutoff: Input should be greater than 0, got -5"),
         ({"model.cutoff": "five"}, "model.cutoff: Input should be a valid number"),
         ({"model.nu_max": 7}, "model.nu_max: Input should be less than or equal to 4, got 7"),
-        ({"model.messages": ["B"]}, "model.messages.0: Input should be 'M', 'Ar' or 'Bchi', got 'B'"),
+        (
+            {"model.messages": ["B"]},
+            "model.messages.0: Input should be 'M', 'Ar' or 'Bchi', got 'B'",
+        ),
         ({"model.avg_num_neighbors": 0}, "expected 'auto' or a number above 0"),
         ({"training.phases": []}, "training.phases"),
-        ({"training.phases": [{"epochs": 0}]}, "phases.0.epochs: Input should be greater than or eq"),
+        (
+            {"training.phases": [{"epochs": 0}]},
+            "phases.0.epochs: Input should be greater than or eq",
+        ),
         (
             {"training.phases": [{"epochs": 1, "energy_weight": 0, "force_weight": 0}]},
             "a phase needs a weight above 0",
         ),
-        ({"training.batch_atoms": 100}, "exactly one of batch_size, batch_atoms and batch_edges, g"),
-        ({"training.batch_size": None}, "exactly one of batch_size, batch_atoms and batch_edges, g"),
+        (
+            {"training.batch_atoms": 100},
+            "exactly one of batch_size, batch_atoms and batch_edges, g",
+        ),
+        (
+            {"training.batch_size": None},
+            "exactly one of batch_size, batch_atoms and batch_edges, g",
+        ),
         ({"training.dtype": "half"}, "training.dtype: Input should be 'float32' or 'float64'"),
         ({"optimizer.kind": "sgd"}, "optimizer.kind: Input should be 'adam' or 'adamw', got 'sgd'"),
         ({"optimizer.learning_rate": 0}, "optimizer.learning_rate: Input should be greater than 0"),
         ({"optimizer.ema_decay": 1.0}, "optimizer.ema_decay: Input should be less than 1"),
-        ({"schedule.kind": "linear"}, "schedule.kind: Input should be 'constant', 'step', 'cosine'"),
+        (
+            {"schedule.kind": "linear"},
+            "schedule.kind: Input should be 'constant', 'step', 'cosine'",
+        ),
         ({"schedule.factor": 2}, "schedule.factor: Input should be less than 1"),
         ({"loss.kind": "l1"}, "loss.kind: Input should be 'mse' or 'huber', got 'l1'"),
-        ({"fine_tune.train_only": "head"}, "fine_tune.train_only: Input should be 'all' or 'readou"),
+        (
+            {"fine_tune.train_only": "head"},
+            "fine_tune.train_only: Input should be 'all' or 'readou",
+        ),
     ],
 )
 def test_mistakes_are_named(tmp_path, changes, message):
@@ -84,11 +102,16 @@ def test_files_that_are_no_config(tmp_path, text, message):
 
 
 def test_overrides(config_file):
-    config = load_config(config_file(), ["model.n_layers=1", "data.E0={Cu: 1.0, Au: 2}", "loss.kind=huber"])
+    config = load_config(
+        config_file(), ["model.n_layers=1", "data.E0={Cu: 1.0, Au: 2}", "loss.kind=huber"]
+    )
     assert config.model.n_layers == 1
     assert config.data.E0 == {"Cu": 1.0, "Au": 2.0}
     assert config.loss.kind == "huber"
-    for override, message in [("model", "expected section.key=value"), ("folder.x=1", "'folder' is not")]:
+    for override, message in [
+        ("model", "expected section.key=value"),
+        ("folder.x=1", "'folder' is not"),
+    ]:
         with pytest.raises(CaceError, match=message):
             load_config(config_file(), [override])
 

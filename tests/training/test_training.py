@@ -34,7 +34,12 @@ def cace_train(*arguments, processes=1, **options):
         ]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, **options
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        **options,
     )
 
 
@@ -197,7 +202,9 @@ def test_resume_needs_the_same_run(config_file, tmp_path):
     run = cace_train(config)
     assert "already holds a run; continue it with --resume" in run.stderr
     run = cace_train(config, "--resume", "model.n_radial=5")
-    assert "the config differs from that of the run" in run.stderr and "model.n_radial" in run.stderr
+    assert (
+        "the config differs from that of the run" in run.stderr and "model.n_radial" in run.stderr
+    )
 
 
 def test_steps_that_are_not_finite_end_with_advice(config_file, tmp_path):
@@ -247,7 +254,9 @@ def test_reference_energies(config_file, tmp_path):
         train(config)
         assert load_checkpoint(folder / "best.cace.pt")[1].E0 == expected
     config = load_config(config_file(data={"E0": "isolated"}, folder=str(tmp_path / "none")))
-    with pytest.raises(CaceError, match="found none of Cu Au; give a file with data.isolated_atoms"):
+    with pytest.raises(
+        CaceError, match="found none of Cu Au; give a file with data.isolated_atoms"
+    ):
         train(config)
     config = load_config(config_file(data={"E0": {"Cu": 1}}, folder=str(tmp_path / "half")))
     with pytest.raises(CaceError, match="found none for Au"):

@@ -15,9 +15,7 @@ LABELS = ("energy", "forces", "stress")
 
 @click.command("eval")
 @click.argument("model", type=click.Path(path_type=pathlib.Path))
-@click.argument(
-    "data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path)
-)
+@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
 @click.option(
     "--plot", type=click.Path(path_type=pathlib.Path),
     help="Write a parity plot here (png, pdf or svg).",
@@ -26,7 +24,9 @@ LABELS = ("energy", "forces", "stress")
     "--json", "json_file", type=click.Path(path_type=pathlib.Path),
     help="Write the errors here as JSON, in eV and Å.",
 )  # fmt: skip
-@click.option("--energy-key", default="energy", show_default=True, help="Label of total energies, eV.")
+@click.option(
+    "--energy-key", default="energy", show_default=True, help="Label of total energies, eV."
+)
 @click.option("--forces-key", default="forces", show_default=True, help="Label of forces, eV/Å.")
 @click.option(
     "--stress-key", default="stress", show_default=True,

@@ -80,7 +80,9 @@ def run_demo(folder: pathlib.Path, epochs: int, steps: int) -> Outcome:
 
     click.echo("5. the melt at 1800 K, with the true and with the trained potential")
     true = melt(folder / "melt" / "true", true_potential(), SIDE, steps, seed=1)
-    trained = melt(folder / "melt" / "trained", trained_potential(folder / "model.pt"), SIDE, steps, 1)
+    trained = melt(
+        folder / "melt" / "trained", trained_potential(folder / "model.pt"), SIDE, steps, 1
+    )
 
     outcome = Outcome(test, run.rows(), true, trained)
     draw(outcome, folder / "demo.png")
@@ -119,7 +121,9 @@ def _print_outcome(outcome: Outcome, folder: pathlib.Path, seconds: float) -> No
     force, structure = outcome.force_error, outcome.structure_error
     drift = float(outcome.trained.drift[-1])
     click.echo(f"\n{'':44}{'found':>10}{'good below':>12}")
-    click.echo(f"{'force RMSE, share of the RMS force':44}{force:10.1%}{0.05:12.1%}  {verdict(force, 0.05)}")
+    click.echo(
+        f"{'force RMSE, share of the RMS force':44}{force:10.1%}{0.05:12.1%}  {verdict(force, 0.05)}"
+    )
     click.echo(
         f"{'largest difference of g(r) beyond 2 Å':44}{structure:10.3f}{0.1:12.3f}  "
         f"{verdict(structure, 0.1)}"

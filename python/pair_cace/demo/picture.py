@@ -26,9 +26,7 @@ def draw(outcome: Outcome, path: pathlib.Path) -> None:
     parity.plot(ends, ends, color="0.6", linewidth=1)
     parity.scatter(force.reference, force.predicted, s=3, alpha=0.4)
     parity.set(xlabel="true force (eV/Å)", ylabel="predicted force (eV/Å)")
-    parity.set_title(
-        f"test frames: RMSE {1e3 * force.rmse:.0f} meV/Å ({outcome.force_error:.1%})"
-    )
+    parity.set_title(f"test frames: RMSE {1e3 * force.rmse:.0f} meV/Å ({outcome.force_error:.1%})")
 
     epochs = [row["epoch"] + 1 for row in outcome.epochs]
     for part in ("train", "valid"):

@@ -56,7 +56,5 @@ def expect_kind(path: pathlib.Path, *wanted: str) -> str:
     if kind not in wanted:
         expected = " or ".join(_KINDS[one][0].removeprefix("is ") for one in wanted)
         what, advice = _KINDS[kind]
-        raise CaceError(
-            f"expected {expected}, but {path} {what}; {advice.format(path=path)}"
-        )
+        raise CaceError(f"expected {expected}, but {path} {what}; {advice.format(path=path)}")
     return kind

@@ -65,7 +65,9 @@ def _parts(potential: Record) -> tuple[Record, Record]:
 
 def _settings(representation: Record, atomwise: Record) -> Hyperparameters:
     radial = _expect(representation.get("radial_basis"), "BesselRBF", "radial basis")
-    cutoff_function = _expect(representation.get("cutoff_fn"), "PolynomialCutoff", "cutoff function")
+    cutoff_function = _expect(
+        representation.get("cutoff_fn"), "PolynomialCutoff", "cutoff function"
+    )
     _expect(
         representation.get("radial_transform"), "SharedRadialLinearTransform", "radial transform"
     )
@@ -141,7 +143,9 @@ def _widths(network: Record) -> tuple[int, ...]:
         if name != expected:
             raise CaceError(f"a network layer has the activation {name}, expected {expected}")
         if layer.get("use_batchnorm", False):
-            raise CaceError("a network layer has batch normalisation, which pair_cace does not have")
+            raise CaceError(
+                "a network layer has batch normalisation, which pair_cace does not have"
+            )
     return tuple(layer.get("linear").get("weight").shape[0] for layer in layers)
 
 

@@ -34,7 +34,9 @@ def weighted_neighbor_sum(
     n_atoms, n_basis = receiver_embedding.shape
     weights = sender_weights.index_select(0, edges.senders).unsqueeze(1)  # (E, 1, N_l, K or C)
     summed = sum_over_neighbors(edges.basis.unsqueeze(-1) * weights, edges.receivers, n_atoms)
-    by_pair = summed.unflatten(-1, [n_basis, summed.shape[-1] // n_basis])  # (N, n_rbf, N_l, s, q or 1)
+    by_pair = summed.unflatten(
+        -1, [n_basis, summed.shape[-1] // n_basis]
+    )  # (N, n_rbf, N_l, s, q or 1)
     return (by_pair * receiver_embedding[:, None, None, None, :]).flatten(-2)
 
 

@@ -66,7 +66,9 @@ class DataSection(_Section):
     @model_validator(mode="after")
     def _fraction(self) -> "DataSection":
         if isinstance(self.valid, float) and not 0.0 < self.valid < 1.0:
-            raise ValueError(f"valid: expected files or a fraction between 0 and 1, got {self.valid}")
+            raise ValueError(
+                f"valid: expected files or a fraction between 0 and 1, got {self.valid}"
+            )
         return self
 
 

@@ -185,7 +185,9 @@ def _model(
     for symbol, energy in zip(settings.elements, model.elements.E0.tolist()):
         watcher.say(f"E0 of {symbol}: {energy:.6f} eV")
     n_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    watcher.say(f"model: {n_parameters:,} trained parameters, elements {' '.join(settings.elements)}")
+    watcher.say(
+        f"model: {n_parameters:,} trained parameters, elements {' '.join(settings.elements)}"
+    )
     return model.train(), settings
 
 

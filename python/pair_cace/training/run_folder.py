@@ -100,7 +100,9 @@ class RunFolder:
     def rows(self) -> list[dict[str, float]]:
         """metrics.csv as numbers."""
         with open(self.metrics, newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return [
+                {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)
+            ]
 
 
 def _differences(before: Any, after: Any, name: str = "") -> list[str]:

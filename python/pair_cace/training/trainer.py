@@ -180,9 +180,7 @@ class Trainer:
     ) -> None:
         score = float(total_loss(valid, valid.counts(), phase))
         # Phases weigh differently; "best" is by the weights of the last one throughout.
-        final_score = float(
-            total_loss(valid, valid.counts(), self.config.training.phases[-1])
-        )
+        final_score = float(total_loss(valid, valid.counts(), self.config.training.phases[-1]))
         if final_score < self.best_score:
             self.best_score = final_score
             self._write_checkpoint(self.folder.best)
@@ -206,9 +204,7 @@ class Trainer:
         if self.processes.is_first:
             self.save_checkpoint(path, self.average.module)
 
-    def _row(
-        self, rate: float, train: ErrorSums, valid: ErrorSums, score: float
-    ) -> dict[str, Any]:
+    def _row(self, rate: float, train: ErrorSums, valid: ErrorSums, score: float) -> dict[str, Any]:
         row: dict[str, Any] = {
             "epoch": self.epoch, "phase": self.phase + 1, "learning_rate": rate, "score": score,
         }  # fmt: skip
