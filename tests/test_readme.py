@@ -36,7 +36,7 @@ def run(command, folder):
 
 def test_demo(repository, tmp_path):
     command = block(repository, "bash", "cace demo").splitlines()[-1]
-    output = run(command + " --epochs 3 --steps 100", tmp_path)  # that it runs, not how well
+    output = run(command + " --epochs 6 --steps 100", tmp_path)  # that it runs, not how well
     assert "share of the RMS force" in output
     assert (tmp_path / "cace-demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
 

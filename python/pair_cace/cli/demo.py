@@ -13,10 +13,10 @@ import click
     help="Everything is written here; made if it is not there.",
 )  # fmt: skip
 @click.option(
-    "--epochs", default=55, show_default=True, type=click.IntRange(min=2), help="Of training."
+    "--epochs", default=50, show_default=True, type=click.IntRange(min=1), help="Of training."
 )
 @click.option(
-    "--steps", default=4000, show_default=True, type=click.IntRange(min=50),
+    "--steps", default=3000, show_default=True, type=click.IntRange(min=50),
     help="Of molecular dynamics over which the structure of the melt is averaged.",
 )  # fmt: skip
 def demo(folder: pathlib.Path, epochs: int, steps: int) -> None:

@@ -22,7 +22,7 @@ from ..training.run_folder import RunFolder
 from .lammps import Melt, label, melt, trained_potential, true_potential
 from .picture import draw
 
-CUTOFF = 5.0  # Å
+CUTOFF = 5.5  # Å; that of the true potential is 5.65
 SIDE = 3  # unit cells of the melt in each direction: 108 atoms
 
 
@@ -91,7 +91,6 @@ def run_demo(folder: pathlib.Path, epochs: int, steps: int) -> Outcome:
 
 
 def _config(folder: pathlib.Path, epochs: int) -> dict:
-    last = max(1, epochs // 3)
     return {
         "folder": str(folder / "run"),
         "data": {"train": str(folder / "train.xyz"), "valid": 0.1},
@@ -101,13 +100,7 @@ def _config(folder: pathlib.Path, epochs: int) -> dict:
         },
         "training": {
             "batch_size": 5,
-            "phases": [
-                {"epochs": epochs - last, "energy_weight": 10, "force_weight": 1000},
-                {
-                    "epochs": last, "energy_weight": 1000, "force_weight": 1000,
-                    "learning_rate": 3e-3,
-                },
-            ],
+            "phases": [{"epochs": epochs, "energy_weight": 300, "force_weight": 1000}],
         },
         "optimizer": {"learning_rate": 1e-2, "clip_gradient_norm": 1000},
         "schedule": {"kind": "cosine", "warmup_steps": 20},
