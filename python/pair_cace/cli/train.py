@@ -6,11 +6,11 @@ import importlib.resources
 import os
 import pathlib
 import sys
-import time
 
 import click
 
 from ..errors import CaceError
+from ..training.watcher import Watcher
 
 TEMPLATES = ("quick", "water", "molecule", "alloy")
 
@@ -60,7 +60,7 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
     from ..training.run import train as run
 
     first = os.environ.get("RANK", "0") == "0"
-    watcher = _Printer() if first else _Silent()
+    watcher = _Printer() if first else Watcher()
 
     def report(folder, data, loaded_config) -> None:
         watcher.close()
@@ -94,21 +94,11 @@ def print_errors(found) -> None:
     Console().print(table)
 
 
-class _Silent:
-    """Watches for a process that is not the first."""
-
-    def say(self, text): ...
-    def step(self, epoch, done, total): ...
-    def epoch(self, row): ...
-    def close(self): ...
-
-
-class _Printer(_Silent):
+class _Printer(Watcher):
     """Prints a line per epoch, and a progress bar within it on a terminal."""
 
     def __init__(self):
         self.bar = self.task = None
-        self.started = time.monotonic()
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import Progress

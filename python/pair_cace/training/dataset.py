@@ -21,6 +21,7 @@ from ..data.graph import Graph
 from ..data.labels import Labels
 from ..data.reading import Frame, Keys, iter_frames
 from ..errors import CaceError
+from ..files import check_input
 
 LAYOUT_VERSION = 1
 
@@ -45,6 +46,7 @@ class GraphStore:
 
     def __init__(self, folder: pathlib.Path):
         """Open a store that ``open_or_build`` has made."""
+        self.name = folder.name  # the hash of what it was made from
         self._arrays = {}
         for name, (dtype, shape, _) in _ARRAYS.items():
             file = folder / f"{name}.bin"
@@ -104,7 +106,6 @@ def open_or_build(
     cutoff: float,
     cache: pathlib.Path,
     require: Callable[[Frame], Sequence[str]],
-    on_frame: Callable[[], None] = lambda: None,
 ) -> GraphStore:
     """The store of ``files`` in the folder ``cache``, made now if it is not there.
 
@@ -117,7 +118,7 @@ def open_or_build(
         temporary = pathlib.Path(tempfile.mkdtemp(dir=cache, prefix=".making-"))
         try:
             frames = (frame for file in files for frame in iter_frames(file, keys, require=()))
-            _write(temporary, _checked(frames, require, keys, on_frame), cutoff)
+            _write(temporary, _checked(frames, require, keys), cutoff)
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -128,8 +129,7 @@ def content_hash(files: Sequence[pathlib.Path], keys: Keys, cutoff: float) -> st
     """Name of the store: 24 hexadecimal digits of SHA-256 over everything it depends on."""
     digest = hashlib.sha256(json.dumps([LAYOUT_VERSION, vars(keys), cutoff]).encode())
     for file in files:
-        if not file.is_file():
-            raise CaceError(f"cannot read {file}: there is no such file")
+        check_input(file)
         with open(file, "rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:24]
@@ -139,7 +139,6 @@ def _checked(
     frames: Iterator[Frame],
     require: Callable[[Frame], Sequence[str]],
     keys: Keys,
-    on_frame: Callable[[], None],
 ) -> Iterator[Frame]:
     for frame in frames:
         for label in require(frame):
@@ -148,7 +147,6 @@ def _checked(
                     f"{frame.name}: expected the label '{getattr(keys, label)}' ({label}), found "
                     f"none; name it with data.keys.{label}"
                 )
-        on_frame()
         yield frame
 
 

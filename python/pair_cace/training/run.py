@@ -22,27 +22,20 @@ from ..nn.derivatives import predict
 from . import reference_energies
 from .batching import batches, shuffled, split
 from .config import Config
-from .dataset import GraphStore, content_hash, open_or_build
+from .dataset import GraphStore, open_or_build
 from .distributed import Processes, join_processes, leave_processes
 from .initialization import fit_scales
 from .run_folder import RunFolder
-from .trainer import Part, Trainer, Watcher
+from .trainer import Part, Trainer
+from .watcher import Watcher
 
 SAMPLE_ATOMS = 2000  # in the sample of the data that the starting weights are fitted to
-
-
-class RunWatcher(Watcher):
-    """Who is told how a run goes; this one keeps silent."""
-
-    def say(self, text: str) -> None: ...
-    def step(self, epoch: int, done: int, total: int) -> None: ...
-    def epoch(self, row: dict[str, Any]) -> None: ...
 
 
 def train(
     config: Config,
     resume: bool = False,
-    watcher: RunWatcher = RunWatcher(),
+    watcher: Watcher = Watcher(),
     report: Callable[[RunFolder, dict[str, Part], Config], None] | None = None,
 ) -> RunFolder:
     """Train as ``config`` says; every process of torchrun calls this.
@@ -63,7 +56,7 @@ def train(
         data = _load_data(config, cutoff, processes, watcher)
         model, settings = _model(config, base, data["train"], watcher)
         model = model.to(device=device, dtype=getattr(torch, config.training.dtype))
-        provenance = _provenance(config, cutoff)
+        provenance = _provenance(config, data)
         if processes.is_first:
             folder.write_provenance(provenance)
 
@@ -92,7 +85,7 @@ def keys_of(config: Config) -> Keys:
 
 
 def _load_data(
-    config: Config, cutoff: float, processes: Processes, watcher: RunWatcher
+    config: Config, cutoff: float, processes: Processes, watcher: Watcher
 ) -> dict[str, Part]:
     """Stores and structures of "train", "valid" and, if given, "test"."""
     cache = config.data.cache or config.folder / "neighbors"
@@ -160,7 +153,7 @@ def _base_model(config: Config) -> tuple[CACE, Hyperparameters] | None:
 
 
 def _model(
-    config: Config, base: tuple[CACE, Hyperparameters] | None, train: Part, watcher: RunWatcher
+    config: Config, base: tuple[CACE, Hyperparameters] | None, train: Part, watcher: Watcher
 ) -> tuple[CACE, Hyperparameters]:
     elements = _elements(train)
     if base:
@@ -230,7 +223,7 @@ def _energies_without_E0(config: Config, model: CACE, train: Part) -> np.ndarray
     return np.concatenate(found)
 
 
-def _provenance(config: Config, cutoff: float) -> dict[str, Any]:
+def _provenance(config: Config, data: dict[str, Part]) -> dict[str, Any]:
     files = {"train": config.data.train, "test": config.data.test}
     if not isinstance(config.data.valid, float):
         files["valid"] = config.data.valid
@@ -241,7 +234,7 @@ def _provenance(config: Config, cutoff: float) -> dict[str, Any]:
         "data": {
             name: {
                 "files": [str(path) for path in paths],
-                "hash": content_hash(paths, keys_of(config), cutoff),
+                "hash": data[name].store.name,
             }
             for name, paths in files.items()
             if paths

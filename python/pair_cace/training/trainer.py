@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from .distributed import Processes
 from .loss import ErrorSums, error_sums, total_loss
 from .run_folder import RunFolder
 from .schedule import advance, averaged, make_optimizer, start_phase, warmup_factor
+from .watcher import Watcher
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,6 @@ class Part:
 
     store: GraphStore
     structures: np.ndarray
-
-
-class Watcher(Protocol):
-    """Who is told how the training goes."""
-
-    def step(self, epoch: int, done: int, total: int) -> None:
-        """``done`` of ``total`` batches of an epoch are through."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is through; ``row`` is its line of metrics.csv."""
 
 
 class Trainer:
