@@ -34,3 +34,7 @@ def load_operations() -> None:
 load_operations()
 edge_forces = torch.ops.pair_cace.edge_forces
 edge_differences = torch.ops.pair_cace.edge_differences
+neighbor_sum = torch.ops.pair_cace.neighbor_sum
+mixed_basis = torch.ops.pair_cace.mixed_basis
+mixed_invariants = torch.ops.pair_cace.mixed_invariants
+radial_message = torch.ops.pair_cace.radial_message

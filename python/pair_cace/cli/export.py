@@ -18,16 +18,25 @@ import click
     help="Precision of the model. Default: that of the checkpoint. float32 is right for molecular "
     "dynamics; energies are summed in float64 in any case.",
 )  # fmt: skip
-def export(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None) -> None:
+@click.option(
+    "--portable", is_flag=True,
+    help="Write the model in plain torch operations: it loads without pair_cace, and is many times "
+    "slower.",
+)  # fmt: skip
+def export(
+    checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None, portable: bool
+) -> None:
     """Write CHECKPOINT as TorchScript with its metadata, to run with `pair_style cace`.
 
     The written model is read back and compared with the checkpoint in float64; if energies or
     forces disagree, the command fails and leaves no file.
     """
-    export_checkpoint(checkpoint, output, dtype)
+    export_checkpoint(checkpoint, output, dtype, portable)
 
 
-def export_checkpoint(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None) -> None:
+def export_checkpoint(
+    checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None, portable: bool = False
+) -> None:
     """Read ``checkpoint`` and write ``output``; see ``pair_cace.io.exported``."""
     from ..files import check_input, check_output
     from ..io.checkpoint import load_checkpoint
@@ -37,7 +46,7 @@ def export_checkpoint(checkpoint: pathlib.Path, output: pathlib.Path, dtype: str
     check_output(output, [checkpoint])
     model, info = load_checkpoint(checkpoint)
     dtype = dtype or info.dtype
-    deviations = export_model(model, info, output, dtype)
+    deviations = export_model(model, info, output, dtype, portable)
     agreement = ", ".join(f"{name} to {value:.0e}" for name, value in deviations.items())
     click.echo(f"{output}: {dtype}, agrees with {checkpoint} in {agreement} (relative)")
     click.echo("in LAMMPS:")

@@ -31,8 +31,12 @@ _JSON = ("E0", "hyperparameters", "provenance")
 AGREEMENT = {"float64": 1e-10, "float32": 1e-3}
 
 
-def export_model(model: CACE, info: ModelInfo, path: pathlib.Path, dtype: str) -> dict[str, float]:
+def export_model(
+    model: CACE, info: ModelInfo, path: pathlib.Path, dtype: str, portable: bool = False
+) -> dict[str, float]:
     """Write ``model`` as TorchScript in precision ``dtype``; see the module's docstring.
+
+    A portable one calls no compiled operations of ours: plain torch loads and runs it, slowly.
 
     The file is read back and compared with the checkpoint in float64 before it gets its name.
     Returns the relative deviations of energy and forces that were found.
@@ -40,6 +44,7 @@ def export_model(model: CACE, info: ModelInfo, path: pathlib.Path, dtype: str) -
     """
     reference = copy.deepcopy(model).to(torch.float64)
     model = copy.deepcopy(model).eval().requires_grad_(False).to(getattr(torch, dtype))
+    reference.compiled, model.compiled = False, not portable
     with written_whole(path) as temporary:
         with _quiet():
             torch.jit.script(model).save(str(temporary), _extra_files=_metadata(info, dtype))

@@ -7,6 +7,14 @@ from typing import NamedTuple
 from torch import Tensor
 
 
+class Geometry(NamedTuple):
+    """Directed edges and nothing else, in the precision of the model."""
+
+    vectors: Tensor  # (E, 3) r⃗ = r_i − r_j (+ lattice shift), Å
+    senders: Tensor  # (E,) index j of the sending atom
+    receivers: Tensor  # (E,) index i of the receiving atom
+
+
 class Edges(NamedTuple):
     """Directed edges, from sender j to receiver i; lengths in Å.
 

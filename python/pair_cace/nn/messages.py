@@ -8,13 +8,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..operations import radial_message
 from .atomic_basis import (
     degree_of_each_triple,
     mix_radial,
     sum_over_neighbors,
     weighted_neighbor_sum,
 )
-from .edges import Edges
+from .edges import Edges, Geometry
 from .hyperparameters import Hyperparameters
 from .invariants import number_of_invariants
 from .readout import multilayer_perceptron
@@ -82,17 +83,19 @@ class BchiMessage(nn.Module):
         receiver_embedding: Tensor,  # (N, K)
     ) -> Tensor:
         """Returns the sum before radial mixing, (N, n_rbf, N_l, C)."""
+        weights = self.sender_weights(invariants, sender_embedding).index_select(1, self.degree)
+        return weighted_neighbor_sum(edges, weights, receiver_embedding)
+
+    def sender_weights(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
+        """θ_{j,s} h(B_j) of every atom, (N, L+1 or 1, C), or (N, L+1 or 1, K) if h has no channels."""
         n_basis = sender_embedding.shape[1]
         weights = self.network(invariants.flatten(1)).unflatten(
             1, [self.n_degrees, self.n_channels]
         )
-        weights = weights.index_select(1, self.degree)  # (N, N_l or 1, C or 1)
         if self.n_channels == 1:
-            sender_weights = weights * sender_embedding.unsqueeze(1)  # (N, N_l or 1, K)
-        else:
-            by_pair = weights.unflatten(-1, [n_basis, n_basis])  # (N, N_l or 1, s, q)
-            sender_weights = (by_pair * sender_embedding[:, None, :, None]).flatten(-2)
-        return weighted_neighbor_sum(edges, sender_weights, receiver_embedding)
+            return weights * sender_embedding.unsqueeze(1)  # (N, L+1 or 1, K)
+        by_pair = weights.unflatten(-1, [n_basis, n_basis])  # (N, L+1 or 1, s, q)
+        return (by_pair * sender_embedding[:, None, :, None]).flatten(-2)
 
 
 class MessageLayer(nn.Module):
@@ -123,6 +126,26 @@ class MessageLayer(nn.Module):
             raw = self.bchi(invariants, edges, sender_embedding, receiver_embedding)
             message = message + mix_radial(raw, mixing_weight, self.degree)
         message = message * self.norm
+        if self.memory is not None:
+            message = message + self.memory(basis)
+        return message
+
+    def of_basis(
+        self, basis: Tensor, geometry: Geometry, cutoff: float, cutoff_exponent: int
+    ) -> Tensor:
+        """The terms that come from A, M and Ar / sqrt(avg_num_neighbors), by compiled operations."""
+        message = torch.zeros_like(basis)
+        if self.ar is not None:
+            message = message + self.norm * radial_message(
+                geometry.vectors,
+                geometry.senders,
+                geometry.receivers,
+                basis,
+                self.ar.amplitude,
+                self.ar.decay,
+                cutoff,
+                cutoff_exponent,
+            )
         if self.memory is not None:
             message = message + self.memory(basis)
         return message

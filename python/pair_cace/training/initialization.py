@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..data.graph import Graph
 from ..nn import CACE
+from ..nn.edges import Geometry
 from ..nn.angular import multinomial, triples_up_to
 from ..nn.messages import BchiMessage, MessageLayer
 
@@ -29,7 +30,8 @@ def fit_scales(model: CACE, sample: Graph) -> None:
     receiver = sender
     if model.receiver_embedding is not None:
         receiver = model.receiver_embedding(composition)
-    edges = model.edge_basis(sample.vectors, sample.senders, sample.receivers)
+    geometry = Geometry(sample.vectors.to(model.dtype), sample.senders, sample.receivers)
+    edges = model.edge_basis(geometry)
 
     basis = model.atomic_basis(edges, sender, receiver)
     norms = _norms(basis, l_max)  # (L+1, n_radial, C)

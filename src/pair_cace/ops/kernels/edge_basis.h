@@ -1,0 +1,177 @@
+// The basis of one edge, χ_{𝐥,n} = R_n(r) f_c(r) û^𝐥, and its gradient: formulas once, for as many
+// edges at a time as a vector has lanes (Eq. 2-4).
+#pragma once
+
+#include "kernels.h"
+#include "simd.h"
+
+namespace pair_cace {
+inline namespace PAIR_CACE_INSTRUCTIONS {
+
+inline constexpr int max_degree = 8;
+inline constexpr int max_angular = (max_degree + 1) * (max_degree + 2) * (max_degree + 3) / 6;
+
+// Number of 𝐥 below degree l, which is where degree l begins.
+constexpr int angular_before(int l)
+{
+  return l * (l + 1) * (l + 2) / 6;
+}
+
+// Every û^𝐥 is one of lower degree times a component of û.
+struct AngularSteps {
+  int16_t lower[max_angular] = {};
+  int16_t component[max_angular] = {};
+
+  constexpr AngularSteps()
+  {
+    for (int l = 1, k = 1; l <= max_degree; ++l)
+      for (int lx = l; lx >= 0; --lx)
+        for (int ly = l - lx; ly >= 0; --ly, ++k) {
+          const int lz = l - lx - ly;
+          component[k] = lx > 0 ? 0 : ly > 0 ? 1 : 2;
+          lower[k] = place(lx - (lx > 0), ly - (lx == 0 && ly > 0), lz - (lx == 0 && ly == 0));
+        }
+  }
+
+  // Index of (lx, ly, lz): degrees ascending, in one degree lx and then ly descending.
+  static constexpr int place(int lx, int ly, int lz)
+  {
+    const int l = lx + ly + lz, rest = l - lx;
+    return angular_before(l) + rest * (rest + 1) / 2 + lz;
+  }
+};
+inline constexpr AngularSteps angular_steps;
+
+// f_c(r) = 1 − (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) − p(p+1)/2 x^(p+2) and its derivative, 0 beyond r_c.
+template <class T> inline void cutoff_function(T r, double cutoff, int p, T &value, T &slope)
+{
+  using Real = RealOf<T>;
+  using V = VectorOf<T>;
+  const T x = r * (V{} + Real(1.0 / cutoff));
+  const auto number = [](double c) { return V{} + Real(c); };
+  const T one = constant<T>(number(1.0));
+  const T below = power(x, p - 1);
+  const T polynomial = number(0.5 * (p + 1) * (p + 2)) * one -
+      (number(p * (p + 2.0)) * x - number(0.5 * p * (p + 1)) * x * x);
+  const T slope_here = number(-0.5 * p * (p + 1) * (p + 2) / cutoff) * (below * (one - x) * (one - x));
+  value = where_below(r, Real(cutoff), one - below * x * polynomial);
+  slope = where_below(r, Real(cutoff), slope_here);
+}
+
+// Vector and length of a block of edges, one per lane.
+template <class T> struct EdgeVectors {
+  T r[3], length;
+  int n = 0;    // lanes in use; the others hold an edge beyond the cutoff
+
+  void load(const Input<RealOf<T>> &vectors, const Grouping &groups, int64_t first, int count,
+            double cutoff)
+  {
+    using Real = RealOf<T>;
+    n = count;
+    for (int k = 0; k < 3; ++k) {
+      VectorOf<T> value = VectorOf<T>{} + Real(k == 0 ? 2.0 * cutoff : 0.0), tangent{};
+      for (int e = 0; e < count; ++e) value[e] = vectors.value[3 * groups.edge(first + e) + k];
+      if constexpr (is_dual<T>) {
+        if (vectors.tangent)
+          for (int e = 0; e < count; ++e)
+            tangent[e] = vectors.tangent[3 * groups.edge(first + e) + k];
+        r[k] = {value, tangent};
+      } else {
+        r[k] = value;
+      }
+    }
+    length = root(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
+  }
+
+  void store_gradient(const T (&gradient)[3], const Grouping &groups, int64_t first,
+                      RealOf<T> *to) const
+  {
+    for (int k = 0; k < 3; ++k) {
+      const VectorOf<T> result = result_of(gradient[k]);
+      for (int e = 0; e < n; ++e) to[3 * groups.edge(first + e) + k] = result[e];
+    }
+  }
+};
+
+// χ of a block of edges.
+template <class T> class EdgeBasis {
+ public:
+  using Real = RealOf<T>;
+  using V = VectorOf<T>;
+
+  explicit EdgeBasis(const Basis &basis, const Input<Real> &frequencies)
+      : basis_(basis), frequencies_(frequencies), sine_(basis.n_rbf), cosine_(basis.n_rbf),
+        radial_(basis.n_rbf), angular_(basis.n_angular())
+  {}
+
+  // Fills chi (N_l, n_rbf).
+  void evaluate(const EdgeVectors<T> &edges, T *chi)
+  {
+    const T inverse_length = inverse(edges.length);
+    inverse_shifted_ = inverse(edges.length + constant<T>(V{} + Real(1e-9)));
+    for (int k = 0; k < 3; ++k) direction_[k] = edges.r[k] * inverse_shifted_;
+    cutoff_function(edges.length, basis_.cutoff, basis_.exponent, fc_, fc_slope_);
+    scale_ = inverse_length * (V{} + Real(basis_.prefactor));
+    for (int n = 0; n < basis_.n_rbf; ++n) {
+      sine_cosine(frequency(n) * edges.length, sine_[n], cosine_[n]);
+      radial_[n] = sine_[n] * scale_ * fc_;
+    }
+    angular_[0] = constant<T>(V{} + Real(1));
+    for (int k = 1; k < basis_.n_angular(); ++k)
+      angular_[k] = angular_[angular_steps.lower[k]] * direction_[angular_steps.component[k]];
+    for (int k = 0; k < basis_.n_angular(); ++k)
+      for (int n = 0; n < basis_.n_rbf; ++n) chi[k * basis_.n_rbf + n] = angular_[k] * radial_[n];
+  }
+
+  // From grad_chi (N_l, n_rbf), for the edges of the last `evaluate`: the gradient by their vectors,
+  // and by the frequencies, which is added if wanted.
+  void gradient(const EdgeVectors<T> &edges, const T *grad_chi, T (&grad_vector)[3],
+                V *grad_frequencies)
+  {
+    const int n_rbf = basis_.n_rbf, n_angular = basis_.n_angular();
+    T grad_length = zero<T>();
+    for (int n = 0; n < n_rbf; ++n) {
+      T h = zero<T>();    // ∂E/∂(R_n f_c)
+      for (int k = 0; k < n_angular; ++k) h += grad_chi[k * n_rbf + n] * angular_[k];
+      const T radial_slope = (frequency(n) * cosine_[n] - sine_[n] * inverse(edges.length)) * scale_;
+      grad_length += h * (radial_slope * fc_ + sine_[n] * scale_ * fc_slope_);
+      if (grad_frequencies)
+        grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * (V{} + Real(basis_.prefactor)));
+    }
+    T grad_angular[max_angular];
+    for (int k = 0; k < n_angular; ++k) {
+      grad_angular[k] = zero<T>();
+      for (int n = 0; n < n_rbf; ++n) grad_angular[k] += grad_chi[k * n_rbf + n] * radial_[n];
+    }
+    T grad_direction[3] = {zero<T>(), zero<T>(), zero<T>()};
+    for (int k = n_angular - 1; k > 0; --k) {
+      const int lower = angular_steps.lower[k], component = angular_steps.component[k];
+      grad_direction[component] += grad_angular[k] * angular_[lower];
+      grad_angular[lower] += grad_angular[k] * direction_[component];
+    }
+    // û = r⃗ / (r + 1e-9)
+    T along = zero<T>();
+    for (int k = 0; k < 3; ++k) along += grad_direction[k] * direction_[k];
+    const T by_length = (grad_length - along * inverse_shifted_) * inverse(edges.length);
+    for (int k = 0; k < 3; ++k)
+      grad_vector[k] = by_length * edges.r[k] + grad_direction[k] * inverse_shifted_;
+  }
+
+ private:
+  T frequency(int n) const
+  {
+    if constexpr (is_dual<T>)
+      return {V{} + frequencies_.value[n],
+              V{} + (frequencies_.tangent ? frequencies_.tangent[n] : Real(0))};
+    else
+      return V{} + frequencies_.value[n];
+  }
+
+  Basis basis_;
+  Input<Real> frequencies_;
+  Scratch<T> sine_, cosine_, radial_, angular_;
+  T direction_[3], inverse_shifted_, fc_, fc_slope_, scale_;
+};
+
+}    // namespace PAIR_CACE_INSTRUCTIONS
+}    // namespace pair_cace

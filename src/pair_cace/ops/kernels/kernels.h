@@ -1,0 +1,121 @@
+// What the kernels compute, without torch. All tensors are contiguous and row-major; Real is the
+// precision of the model. Signs as in ../edge_forces.h, the angular index 𝐥 as in nn/angular.py.
+//
+// Every kernel comes as a value, and as `_tangent`: the derivative along the direction that is given by
+// the tangents of the inputs (see simd.h); results are then that derivative.
+#pragma once
+
+#include <cstdint>
+
+namespace pair_cace {
+
+// An input and, for tangent kernels, its direction (null: zero).
+template <class Real> struct Input {
+  const Real *value = nullptr;
+  const Real *tangent = nullptr;
+};
+
+// Edges grouped by one of their ends: those of atom i are order[start[i]] … order[start[i + 1] − 1];
+// without `order`, they are start[i] … start[i + 1] − 1 themselves.
+struct Grouping {
+  const int64_t *start = nullptr;
+  const int64_t *order = nullptr;
+
+  int64_t edge(int64_t k) const { return order ? order[k] : k; }
+};
+
+struct Basis {
+  int l_max = 0, n_rbf = 0;
+  double cutoff = 0.0;    // Å
+  int exponent = 0;       // p of the polynomial cutoff
+  double prefactor = 0.0;
+
+  int n_angular() const { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
+};
+
+// raw_{i,𝐥,n,w} = Σ_{e→i} R_n(r) f_c(r) û^𝐥 · weight_{j,l,w}                     (Eq. 3 and 5)
+template <class Real> struct NeighborSum {
+  Basis basis;
+  int n_degrees = 1;     // of a weight: one for all l, or L+1
+  int n_weights = 0;     // columns w: K or C
+  Grouping by_receiver;
+  const int64_t *senders = nullptr;    // (E,)
+  Input<Real> vectors;                 // (E, 3) Å
+  Input<Real> weights;                 // (senders, n_degrees, n_weights)
+  Input<Real> frequencies;             // (n_rbf,) 1/Å
+  const Real *grad_raw = nullptr;      // (N, N_l, n_rbf, n_weights); gradient kernels only
+
+  // Results; those that are null are not wanted. Gradients by weights and frequencies are added to
+  // what is there, by one thread only.
+  Real *raw = nullptr;                 // (N, N_l, n_rbf, n_weights)
+  Real *grad_vectors = nullptr;        // (E, 3)
+  Real *grad_weights = nullptr;        // (senders, n_degrees, n_weights)
+  Real *grad_frequencies = nullptr;    // (n_rbf,)
+};
+
+// A_{i,n',𝐥,c} = θ'_{i,q} Σ_n raw_{i,𝐥,n,w} W^(l)_{n,n',c} + extra_{i,n',𝐥,c}, c = (s, q), w = s or c,
+// and the invariants B of A (Eq. 6 and 8-10). Without raw, A is `extra` alone.
+template <class Real> struct Mixing {
+  int l_max = 0, nu_max = 0;
+  int n_rbf = 0, n_radial = 0, n_basis = 0;    // n_basis = K, C = K²
+  int n_weights = 0;                           // columns of raw: K or C
+  int64_t n_atoms = 0;
+  Input<Real> raw;         // (N, N_l, n_rbf, n_weights)
+  Input<Real> weight;      // (L+1, n_rbf, n_radial, C)
+  Input<Real> receiver;    // (N, K) θ'
+  Input<Real> extra;       // (N, n_radial, N_l, C)
+  const Real *grad_basis = nullptr;         // (N, n_radial, N_l, C)
+  const Real *grad_invariants = nullptr;    // (N, n_radial, N_B, C)
+
+  Real *basis = nullptr;            // (N, n_radial, N_l, C)
+  Real *invariants = nullptr;       // (N, n_radial, N_B, C)
+  Real *grad_raw = nullptr;
+  Real *grad_weight = nullptr;      // added, by one thread only
+  Real *grad_receiver = nullptr;
+  Real *grad_extra = nullptr;
+
+  int n_channels() const { return n_basis * n_basis; }
+  int n_angular() const { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
+};
+
+// message_{i,n',𝐥,c} = Σ_{e→i} a^(l)_{n',c} exp(−b^(l)_{n',c} r) f_c(r) A_{j,n',𝐥,c}        (Eq. 12)
+template <class Real> struct RadialMessage {
+  int l_max = 0, n_radial = 0, n_channels = 0;
+  double cutoff = 0.0;
+  int exponent = 0;
+  Grouping groups;                        // by receiver for the value, by sender for the gradient
+  const int64_t *other = nullptr;         // (E,) the other end of every edge
+  Input<Real> vectors;                    // (E, 3)
+  Input<Real> amplitude, decay;           // (n_radial, L+1, C)
+  Input<Real> basis;                      // (N, n_radial, N_l, C)
+  const Real *grad_message = nullptr;     // (N, n_radial, N_l, C)
+
+  Real *message = nullptr;
+  Real *grad_vectors = nullptr;
+  Real *grad_amplitude = nullptr, *grad_decay = nullptr;    // added, by one thread only
+  Real *grad_basis = nullptr;
+
+  int n_angular() const { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
+};
+
+// N_B, the number of invariants of a column.
+int number_of_invariants(int l_max, int nu_max);
+
+// Kernels for one instruction set. A call treats atoms begin … end − 1; different calls may run at once.
+template <class Real> struct Kernels {
+  template <class Task> using Function = void (*)(const Task &, int64_t begin, int64_t end);
+
+  const char *instructions;
+  int atoms_at_once;    // mixing treats so many atoms together: begin must be a multiple
+  Function<NeighborSum<Real>> neighbor_sum, neighbor_sum_tangent;
+  Function<NeighborSum<Real>> neighbor_sum_gradient, neighbor_sum_gradient_tangent;
+  Function<Mixing<Real>> mixing, mixing_tangent, mixing_gradient, mixing_gradient_tangent;
+  Function<RadialMessage<Real>> message, message_tangent, message_gradient,
+      message_gradient_tangent;
+};
+
+// The best for this machine; PAIR_CACE_INSTRUCTIONS=baseline|avx2|avx512 in the environment asks for
+// others, for tests.
+template <class Real> const Kernels<Real> &kernels();
+
+}    // namespace pair_cace

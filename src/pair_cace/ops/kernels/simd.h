@@ -1,0 +1,278 @@
+// Vector registers and dual numbers. Everything here lives in a namespace named after the instruction
+// set it is compiled for: the same source is compiled once for each, see CMakeLists.txt.
+//
+// Kernels are written once over a number type T:
+//   Vec<Real>          value only
+//   Dual<Vec<Real>>    value and derivative along one direction; what a kernel adds to its results
+//                      is then that derivative (`result_of`)
+// Second derivatives for force matching follow from first ones in this way: the gradient of
+// <u, f_backward(y, x)> is the derivative of (f, f_backward) along the direction u.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <type_traits>
+
+namespace pair_cace {
+inline namespace PAIR_CACE_INSTRUCTIONS {
+
+#if defined(__AVX512F__)
+inline constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int vector_bytes = 32;
+#else
+inline constexpr int vector_bytes = 16;
+#endif
+
+template <class Real> struct VecOf;
+template <> struct VecOf<float> {
+  typedef float Type __attribute__((vector_size(vector_bytes)));
+  typedef int32_t Bits __attribute__((vector_size(vector_bytes)));
+};
+template <> struct VecOf<double> {
+  typedef double Type __attribute__((vector_size(vector_bytes)));
+  typedef int64_t Bits __attribute__((vector_size(vector_bytes)));
+};
+template <class Real> using Vec = typename VecOf<Real>::Type;
+template <class Real> inline constexpr int lanes_of = vector_bytes / static_cast<int>(sizeof(Real));
+
+// Number of vectors that hold n values.
+template <class Real> constexpr int vectors_for(int n)
+{
+  return (n + lanes_of<Real> - 1) / lanes_of<Real>;
+}
+
+template <class Real> inline Vec<Real> broadcast(Real value)
+{
+  return Vec<Real>{} + value;
+}
+
+template <class Real> inline Vec<Real> load(const Real *p)
+{
+  Vec<Real> v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <class Real> inline Vec<Real> load_first(const Real *p, int n)
+{
+  if (n >= lanes_of<Real>) return load(p);
+  Real padded[lanes_of<Real>] = {};
+  for (int k = 0; k < n; ++k) padded[k] = p[k];
+  return load(padded);
+}
+
+template <class Real> inline void store(Real *p, Vec<Real> v)
+{
+  std::memcpy(p, &v, sizeof v);
+}
+
+template <class Real> inline void store_first(Real *p, Vec<Real> v, int n)
+{
+  if (n >= lanes_of<Real>) return store(p, v);
+  for (int k = 0; k < n; ++k) p[k] = v[k];
+}
+
+template <class V> inline auto sum_of_lanes(V v)
+{
+  auto total = v[0];
+  for (int k = 1; k < static_cast<int>(sizeof v / sizeof v[0]); ++k) total += v[k];
+  return total;
+}
+
+// ---- dual numbers ------------------------------------------------------------------------------
+
+template <class V> struct Dual {
+  V a;    // value
+  V d;    // derivative along the direction
+};
+
+template <class T> struct NumberTraits {
+  static constexpr bool is_dual = false;
+  using Vector = T;
+};
+template <class V> struct NumberTraits<Dual<V>> {
+  static constexpr bool is_dual = true;
+  using Vector = V;
+};
+template <class T> inline constexpr bool is_dual = NumberTraits<T>::is_dual;
+template <class T> using VectorOf = typename NumberTraits<T>::Vector;
+template <class T> using RealOf = std::remove_cv_t<std::remove_reference_t<decltype(VectorOf<T>{}[0])>>;
+
+template <class V> inline Dual<V> operator+(Dual<V> x, Dual<V> y) { return {x.a + y.a, x.d + y.d}; }
+template <class V> inline Dual<V> operator-(Dual<V> x, Dual<V> y) { return {x.a - y.a, x.d - y.d}; }
+template <class V> inline Dual<V> operator-(Dual<V> x) { return {-x.a, -x.d}; }
+template <class V> inline Dual<V> operator*(Dual<V> x, Dual<V> y)
+{
+  return {x.a * y.a, x.a * y.d + x.d * y.a};
+}
+template <class V> inline Dual<V> operator*(V x, Dual<V> y) { return {x * y.a, x * y.d}; }
+template <class V> inline Dual<V> operator*(Dual<V> x, V y) { return {x.a * y, x.d * y}; }
+template <class V> inline Dual<V> &operator+=(Dual<V> &x, Dual<V> y) { return x = x + y; }
+
+// What a kernel stores: the value, or in the dual case the derivative.
+template <class V> inline V result_of(V x) { return x; }
+template <class V> inline V result_of(Dual<V> x) { return x.d; }
+
+template <class V> inline V value_of(V x) { return x; }
+template <class V> inline V value_of(Dual<V> x) { return x.a; }
+
+template <class T> inline T constant(VectorOf<T> v)
+{
+  if constexpr (is_dual<T>)
+    return {v, VectorOf<T>{}};
+  else
+    return v;
+}
+
+template <class T> inline T zero()
+{
+  return constant<T>(VectorOf<T>{});
+}
+
+// ---- functions -----------------------------------------------------------------------------------
+
+template <class V> inline V root(V x)
+{
+  alignas(V) std::remove_reference_t<decltype(x[0])> values[sizeof x / sizeof x[0]];
+  std::memcpy(values, &x, sizeof x);
+  for (auto &value : values) value = std::sqrt(value);
+  std::memcpy(&x, values, sizeof x);
+  return x;
+}
+
+template <class V> inline Dual<V> root(Dual<V> x)
+{
+  const V value = root(x.a);
+  return {value, x.d / (value + value)};
+}
+
+template <class V> inline V inverse(V x) { return 1 / x; }
+template <class V> inline Dual<V> inverse(Dual<V> x)
+{
+  const V value = 1 / x.a;
+  return {value, -x.d * value * value};
+}
+
+template <class T> inline T where_below(T x, RealOf<T> limit, T then)
+{
+  using V = VectorOf<T>;
+  if constexpr (is_dual<T>)
+    return {value_of(x) < limit ? then.a : V{}, value_of(x) < limit ? then.d : V{}};
+  else
+    return x < limit ? then : V{};
+}
+
+template <class T> inline T power(T x, int n)
+{
+  T result = constant<T>(VectorOf<T>{} + RealOf<T>(1));
+  for (; n > 0; n >>= 1, x = x * x)
+    if (n & 1) result = result * x;
+  return result;
+}
+
+template <class Real> struct Rounding;    // x + magic − magic rounds to the nearest integer
+template <> struct Rounding<float> {
+  static constexpr float magic = 12582912.0f;    // 1.5 · 2^23
+  static constexpr int mantissa = 23, bias = 127;
+  static constexpr float quarter_turn[3] = {1.5703125f, 4.837512969970703125e-4f,
+                                            7.54978995489188216e-8f};
+  static constexpr float ln2[2] = {0.693359375f, -2.12194440e-4f};
+  static constexpr float smallest_exponent = -87.0f;
+  static constexpr int exp_terms = 7, sine_terms = 5, cosine_terms = 6;
+};
+template <> struct Rounding<double> {
+  static constexpr double magic = 6755399441055744.0;    // 1.5 · 2^52
+  static constexpr int mantissa = 52, bias = 1023;
+  static constexpr double quarter_turn[3] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
+                                             2.02226624879595063154e-21};
+  static constexpr double ln2[2] = {6.93147180369123816490e-01, 1.90821492927058770002e-10};
+  static constexpr double smallest_exponent = -700.0;
+  static constexpr int exp_terms = 14, sine_terms = 9, cosine_terms = 10;
+};
+
+// exp(x) for x ≤ 0 or moderate: 2^n times the Taylor series on |x − n ln 2| ≤ ln(2)/2.
+template <class V> inline V exponential(V x)
+{
+  using Real = RealOf<V>;
+  using Bits = typename VecOf<Real>::Bits;
+  using C = Rounding<Real>;
+  x = x < C::smallest_exponent ? broadcast(C::smallest_exponent) : x;
+  const V shifted = x * Real(1.44269504088896340736) + C::magic;
+  const V n = shifted - C::magic;
+  const V f = (x - n * C::ln2[0]) - n * C::ln2[1];
+  V series = V{} + Real(1);
+#pragma GCC unroll 16
+  for (int k = C::exp_terms; k >= 1; --k) series = series * f * Real(1.0 / k) + Real(1);
+  const Bits exponent = (Bits)shifted - (Bits)broadcast(C::magic) + C::bias;
+  return series * (V)(exponent << C::mantissa);
+}
+
+template <class V> inline Dual<V> exponential(Dual<V> x)
+{
+  const V value = exponential(x.a);
+  return {value, value * x.d};
+}
+
+// sin and cos: Taylor series within an eighth of a turn.
+template <class V> inline void sine_cosine(V x, V &sine, V &cosine)
+{
+  using Real = RealOf<V>;
+  using Bits = typename VecOf<Real>::Bits;
+  using C = Rounding<Real>;
+  const V shifted = x * Real(0.63661977236758134308) + C::magic;
+  const V n = shifted - C::magic;
+  const V f = ((x - n * C::quarter_turn[0]) - n * C::quarter_turn[1]) - n * C::quarter_turn[2];
+  const V f2 = f * f;
+  V s = V{} + Real(1), c = V{} + Real(1);
+#pragma GCC unroll 16
+  for (int k = C::sine_terms; k >= 1; --k) s = Real(1) - s * f2 * Real(1.0 / (2 * k * (2 * k + 1)));
+#pragma GCC unroll 16
+  for (int k = C::cosine_terms; k >= 1; --k) c = Real(1) - c * f2 * Real(1.0 / (2 * k * (2 * k - 1)));
+  s = s * f;
+  const Bits quadrant = (Bits)shifted;
+  const V swapped_s = (quadrant & 1) != 0 ? c : s, swapped_c = (quadrant & 1) != 0 ? s : c;
+  sine = (quadrant & 2) != 0 ? -swapped_s : swapped_s;
+  cosine = ((quadrant + 1) & 2) != 0 ? -swapped_c : swapped_c;
+}
+
+template <class V> inline void sine_cosine(Dual<V> x, Dual<V> &sine, Dual<V> &cosine)
+{
+  V s, c;
+  sine_cosine(x.a, s, c);
+  sine = {s, c * x.d};
+  cosine = {c, -s * x.d};
+}
+
+// ---- memory --------------------------------------------------------------------------------------
+
+// Aligned scratch of one kernel call. Not std::vector: a template of the standard library compiled
+// for AVX-512 could be the copy that the linker keeps for everyone.
+template <class T> class Scratch {
+ public:
+  explicit Scratch(int64_t n) : size_(n)
+  {
+    const std::size_t bytes = (n * sizeof(T) + 63) / 64 * 64;
+    data_ = static_cast<T *>(std::aligned_alloc(64, bytes == 0 ? 64 : bytes));
+    if (!data_) throw std::bad_alloc();
+    clear();
+  }
+  ~Scratch() { std::free(data_); }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+
+  void clear() { std::memset(static_cast<void *>(data_), 0, size_ * sizeof(T)); }
+  T *data() { return data_; }
+  const T *data() const { return data_; }
+  T &operator[](int64_t k) { return data_[k]; }
+
+ private:
+  T *data_;
+  int64_t size_;
+};
+
+}    // namespace PAIR_CACE_INSTRUCTIONS
+}    // namespace pair_cace

@@ -1,0 +1,93 @@
+#include "torch_glue.h"
+
+#include <torch/library.h>
+
+#include <string>
+
+namespace pair_cace {
+
+void check_indices(const char *operation, const Tensor &index, int64_t n_atoms)
+{
+  TORCH_CHECK(index.dim() == 1 && index.scalar_type() == at::kLong, operation,
+              ": expected indices of shape (E,) and type int64, got shape ", index.sizes(),
+              " and type ", index.scalar_type());
+  const int64_t *p = index.const_data_ptr<int64_t>();
+  for (int64_t e = 0; e < index.size(0); ++e)
+    TORCH_CHECK(0 <= p[e] && p[e] < n_atoms, operation, ": expected indices from 0 to ",
+                n_atoms - 1, ", got ", p[e], " in edge ", e);
+}
+
+void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders,
+                   const Tensor &receivers)
+{
+  TORCH_CHECK(vectors.dim() == 2 && vectors.size(1) == 3, operation,
+              ": expected vectors of shape (E, 3), got ", vectors.sizes());
+  TORCH_CHECK(senders.numel() == vectors.size(0) && receivers.numel() == vectors.size(0), operation,
+              ": expected as many senders and receivers as vectors (", vectors.size(0), "), got ",
+              senders.numel(), " and ", receivers.numel());
+}
+
+void check_same_type(const char *operation, std::initializer_list<Tensor> tensors)
+{
+  for (const Tensor &tensor : tensors)
+    TORCH_CHECK(tensor.scalar_type() == tensors.begin()->scalar_type() &&
+                    (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble),
+                operation, ": expected all tensors in float32, or all in float64, got ",
+                tensors.begin()->scalar_type(), " and ", tensor.scalar_type());
+}
+
+GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_atoms)
+{
+  check_indices(operation, ends, n_atoms);
+  const int64_t n_edges = ends.size(0);
+  const int64_t *end_of = ends.const_data_ptr<int64_t>();
+  start_ = at::zeros({n_atoms + 1}, ends.options());
+  int64_t *start = start_.data_ptr<int64_t>();
+  for (int64_t e = 0; e < n_edges; ++e) ++start[end_of[e] + 1];
+  for (int64_t i = 0; i < n_atoms; ++i) start[i + 1] += start[i];
+  if (std::is_sorted(end_of, end_of + n_edges)) return;
+
+  order_ = at::empty({n_edges}, ends.options());
+  int64_t *order = order_.data_ptr<int64_t>();
+  Tensor next = start_.clone();
+  int64_t *at = next.data_ptr<int64_t>();
+  for (int64_t e = 0; e < n_edges; ++e) order[at[end_of[e]]++] = e;
+}
+
+Grouping GroupedEdges::grouping() const
+{
+  return {start_.const_data_ptr<int64_t>(),
+          order_.defined() ? order_.const_data_ptr<int64_t>() : nullptr};
+}
+
+// A thread is worth waking for some 20 µs of work.
+Shares::Shares(int64_t n, int64_t step, int64_t multiply_adds) : n_(n), step_(step)
+{
+  constexpr int64_t enough = 200000;
+  const int64_t steps = std::max<int64_t>(1, (n + step - 1) / step);
+  const int64_t useful = std::max<int64_t>(1, multiply_adds / enough);
+  const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
+  count_ = static_cast<int>(std::min({threads, useful, steps}));
+}
+
+SharedSum::SharedSum(bool wanted, const Tensor &like, const Shares &shares) : size_(like.numel())
+{
+  if (!wanted) return;
+  std::vector<int64_t> shape = like.sizes().vec();
+  shape.insert(shape.begin(), shares.count());
+  copies_ = at::zeros(shape, like.options());
+}
+
+Tensor SharedSum::total() const
+{
+  if (!copies_.defined()) return {};
+  return copies_.size(0) == 1 ? copies_.squeeze(0) : copies_.sum(0);
+}
+
+}    // namespace pair_cace
+
+TORCH_LIBRARY_FRAGMENT(pair_cace, library)
+{
+  // Which instruction set the kernels use: baseline, avx2 or avx512.
+  library.def("instructions() -> str", [] { return std::string(pair_cace::kernels<float>().instructions); });
+}

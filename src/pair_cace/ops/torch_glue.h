@@ -1,0 +1,96 @@
+// What the torch operations over kernels/ have in common: inputs, edges by their ends, threads.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "twice_differentiable.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+namespace pair_cace {
+
+template <class Real> Real *data_of(const Tensor &tensor)
+{
+  return tensor.defined() ? tensor.data_ptr<Real>() : nullptr;
+}
+
+template <class Real>
+Input<Real> input_of(const Inputs &x, const Inputs *direction, int k)
+{
+  return {data_of<Real>(x[k]), direction ? data_of<Real>((*direction)[k]) : nullptr};
+}
+
+// ---- checks; all raise c10::Error ----------------------------------------------------------------
+
+void check_indices(const char *operation, const Tensor &index, int64_t n_atoms);
+void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders,
+                   const Tensor &receivers);
+void check_same_type(const char *operation, std::initializer_list<Tensor> tensors);
+
+// ---- edges and threads ---------------------------------------------------------------------------
+
+// Edges grouped by one of their ends (int64, (E,)); atoms are 0 … n_atoms − 1. Raises c10::Error if an
+// index is outside. Edges that are in order already are not sorted.
+class GroupedEdges {
+ public:
+  GroupedEdges(const char *operation, const Tensor &ends, int64_t n_atoms);
+  Grouping grouping() const;
+
+ private:
+  Tensor start_, order_;
+};
+
+// Splits 0 … n − 1 into as many shares as there are threads worth waking, at multiples of `step`, and
+// calls body(begin, end, share). The same shares every time for the same number of threads.
+class Shares {
+ public:
+  Shares(int64_t n, int64_t step, int64_t multiply_adds);
+
+  int count() const { return count_; }
+
+  template <class Body> void run(const Body &body) const
+  {
+    const auto call = [&](int64_t share) {
+      const int64_t begin = boundary(share), end = boundary(share + 1);
+      if (begin < end) body(begin, end, share);
+    };
+    if (count_ == 1) return call(0);
+    at::parallel_for(0, count_, 1, [&](int64_t first, int64_t last) {
+      for (int64_t share = first; share < last; ++share) call(share);
+    });
+  }
+
+ private:
+  int64_t boundary(int64_t share) const
+  {
+    const int64_t steps = (n_ + step_ - 1) / step_;
+    return std::min(n_, steps * share / count_ * step_);
+  }
+
+  int64_t n_, step_;
+  int count_;
+};
+
+// A result that every share adds to: a copy for each, and their sum at the end.
+class SharedSum {
+ public:
+  SharedSum(bool wanted, const Tensor &like, const Shares &shares);
+
+  template <class Real> Real *of_share(int64_t share) const
+  {
+    return copies_.defined() ? copies_.data_ptr<Real>() + share * size_ : nullptr;
+  }
+  Tensor total() const;    // undefined if not wanted
+
+ private:
+  Tensor copies_;
+  int64_t size_ = 0;
+};
+
+}    // namespace pair_cace
