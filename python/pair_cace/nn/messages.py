@@ -136,16 +136,17 @@ class MessageLayer(nn.Module):
         """The terms that come from A, M and Ar / sqrt(avg_num_neighbors), by compiled operations."""
         message = torch.zeros_like(basis)
         if self.ar is not None:
-            message = message + self.norm * radial_message(
+            message = radial_message(
                 geometry.vectors,
                 geometry.senders,
                 geometry.receivers,
                 basis,
-                self.ar.amplitude,
+                self.norm * self.ar.amplitude,
                 self.ar.decay,
                 cutoff,
                 cutoff_exponent,
             )
         if self.memory is not None:
-            message = message + self.memory(basis)
+            weight = self.memory.weight.index_select(1, self.degree)
+            message = torch.addcmul(message, weight, basis)
         return message

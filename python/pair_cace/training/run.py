@@ -25,6 +25,7 @@ from .config import Config
 from .dataset import GraphStore, open_or_build
 from .distributed import Processes, join_processes, leave_processes
 from .initialization import fit_scales
+from .memory import keep_freed_memory
 from .run_folder import RunFolder
 from .trainer import Part, Trainer
 from .watcher import Watcher
@@ -43,6 +44,7 @@ def train(
     ``report`` is called by the first process at the end, with the data by name.
     Raises CaceError for everything that a user can mend.
     """
+    keep_freed_memory()
     device = str(checked_device(config.training.device))
     processes = join_processes(device)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +12,28 @@ from torch.optim.swa_utils import AveragedModel
 from .config import OptimizerSection, PhaseSection, ScheduleSection
 
 
-def make_optimizer(
-    parameters: Iterable[nn.Parameter], section: OptimizerSection
-) -> torch.optim.Optimizer:
-    """The optimizer that the config asks for."""
+MANY_INPUTS = 16  # of a linear layer; with more, its learning rate is reduced
+
+
+def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.Optimizer:
+    """The optimizer that the config asks for, of the parameters of ``model`` that are trained.
+
+    Adam moves every weight by about the learning rate, whatever its gradient. In a layer with many
+    inputs these moves add up: the rate of its weights is divided by the root of n_inputs / 16.
+    """
+    inputs = {
+        module.weight: module.in_features
+        for module in model.modules()
+        if isinstance(module, nn.Linear)
+    }
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            factor = min(1.0, (MANY_INPUTS / inputs.get(parameter, 1)) ** 0.5)
+            groups.setdefault(factor, []).append(parameter)
     kind = torch.optim.Adam if section.kind == "adam" else torch.optim.AdamW
     return kind(
-        parameters,
+        [{"params": group, "factor": factor} for factor, group in sorted(groups.items())][::-1],
         lr=section.learning_rate,
         betas=section.betas,
         weight_decay=section.weight_decay,
@@ -34,14 +49,21 @@ def start_phase(
     """Set the learning rate with which a phase starts; returns what changes it after each epoch."""
     rate = phase.learning_rate or default_rate
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = rate
+        group["lr"] = group["initial_lr"] = rate * group["factor"]
     lowest = min(1.0, schedule.minimum / rate)
     if schedule.kind == "plateau":
         return lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=schedule.factor, patience=schedule.patience, min_lr=schedule.minimum
+            optimizer,
+            factor=schedule.factor,
+            patience=schedule.patience,
+            min_lr=[lowest * group["lr"] for group in optimizer.param_groups],
         )
     if schedule.kind == "cosine":
-        return lr_scheduler.CosineAnnealingLR(optimizer, phase.epochs, eta_min=schedule.minimum)
+        return lr_scheduler.LambdaLR(
+            optimizer,
+            lambda epoch: lowest
+            + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * epoch / phase.epochs)),
+        )
     if schedule.kind == "step":
         return lr_scheduler.LambdaLR(
             optimizer,

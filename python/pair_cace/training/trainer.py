@@ -49,7 +49,7 @@ class Trainer:
         self.model = model
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.average = averaged(model, config.optimizer.ema_decay)
-        self.optimizer = make_optimizer(self.trained, config.optimizer)
+        self.optimizer = make_optimizer(model, config.optimizer)
         self.train, self.valid = train, valid
         self.processes, self.folder, self.save_checkpoint = processes, folder, save_checkpoint
         self.device = next(model.parameters()).device
@@ -73,7 +73,8 @@ class Trainer:
         while self.phase < len(self.config.training.phases):
             started = time.monotonic()
             phase = self.config.training.phases[self.phase]
-            rate = self.optimizer.param_groups[0]["lr"]
+            group = self.optimizer.param_groups[0]
+            rate = group["lr"] / group["factor"]
             train = self._train_epoch(phase, watcher)
             valid = self.validate()
             self.seconds += time.monotonic() - started
@@ -121,7 +122,9 @@ class Trainer:
             self.processes.add(torch.zeros(3, dtype=torch.float64, device=self.device))
             return torch.zeros(12, dtype=torch.float64, device=self.device)
         sums = self._errors(self.model, self.train.store, mine, True)
-        total_loss(sums, self.processes.add(sums.counts()), phase).backward()
+        loss = total_loss(sums, self.processes.add(sums.counts()), phase)
+        # By the parameters only: second derivatives by edge vectors are not wanted, and cost.
+        loss.backward(inputs=self.trained)
         return sums.as_tensor().detach()
 
     def _errors(

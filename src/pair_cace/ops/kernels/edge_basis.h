@@ -17,6 +17,22 @@ constexpr int angular_before(int l)
   return l * (l + 1) * (l + 2) / 6;
 }
 
+// Calls body with l known at compile time, so that the (l+1)(l+2)/2 sums of a degree stay in registers.
+template <class Body> [[gnu::always_inline]] inline void at_degree(int l, const Body &body)
+{
+  switch (l) {
+    case 0: return body(std::integral_constant<int, 0>());
+    case 1: return body(std::integral_constant<int, 1>());
+    case 2: return body(std::integral_constant<int, 2>());
+    case 3: return body(std::integral_constant<int, 3>());
+    case 4: return body(std::integral_constant<int, 4>());
+    case 5: return body(std::integral_constant<int, 5>());
+    case 6: return body(std::integral_constant<int, 6>());
+    case 7: return body(std::integral_constant<int, 7>());
+    case 8: return body(std::integral_constant<int, 8>());
+  }
+}
+
 // Every û^𝐥 is one of lower degree times a component of û.
 struct AngularSteps {
   int16_t lower[max_angular] = {};

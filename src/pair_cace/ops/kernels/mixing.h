@@ -111,14 +111,6 @@ template <class T, class Invariants> class Mixer {
 
   int largest_slab() const { return n_angular_ > n_invariants_ ? n_angular_ : n_invariants_; }
 
-  // Cuts begin … end − 1 into pieces of known size, so that a piece fits into registers.
-  template <class Body> static void in_pieces(int begin, int end, const Body &body)
-  {
-    for (; end - begin >= 5; begin += 5) body(begin, std::integral_constant<int, 5>());
-    for (; end - begin >= 3; begin += 3) body(begin, std::integral_constant<int, 3>());
-    for (; begin < end; ++begin) body(begin, std::integral_constant<int, 1>());
-  }
-
   T weight(int64_t at) const
   {
     if constexpr (is_dual<T>)
@@ -141,21 +133,23 @@ template <class T, class Invariants> class Mixer {
     if (n_raw_ > 0) {
       const T *raw = raw_.data() + raw_of(c);
       const T receiver = receiver_[c % task_.n_basis];
-      for (int l = 0; l <= task_.l_max; ++l) {
-        const int64_t w = weights_of(c, m) + l * task_.n_rbf;
-        const int begin = angular_before(l), end = angular_before(l + 1);
-        in_pieces(begin, end, [&]<int size>(int k, std::integral_constant<int, size>) {
+      for (int l = 0; l <= task_.l_max; ++l)
+        at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+          constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
+          const int64_t w = weights_of(c, m) + degree * task_.n_rbf;
           T sum[size];
           for (T &one : sum) one = zero<T>();
           for (int n = 0; n < task_.n_rbf; ++n) {
             const T factor = weight(w + n);
-#pragma GCC unroll 8
-            for (int p = 0; p < size; ++p) sum[p] += factor * raw[n * n_angular_ + k + p];
+#pragma GCC unroll 32
+            for (int k = 0; k < size; ++k) sum[k] += factor * raw[n * n_angular_ + begin + k];
           }
-          for (int p = 0; p < size; ++p) mixed_[k + p] = sum[p];
+#pragma GCC unroll 32
+          for (int k = 0; k < size; ++k) {
+            mixed_[begin + k] = sum[k];
+            basis_[begin + k] = receiver * sum[k];
+          }
         });
-        for (int k = begin; k < end; ++k) basis_[k] = receiver * mixed_[k];
-      }
     }
     if (task_.extra.value) {
       const T *extra = extra_.data() + c * n_angular_;
@@ -176,24 +170,25 @@ template <class T, class Invariants> class Mixer {
     const T *raw = raw_.data() + raw_of(c);
     V *grad_raw = grad_raw_.data() + raw_of(c);
     const bool wants_weight = task_.grad_weight != nullptr;
-    for (int l = 0; l <= task_.l_max; ++l) {
-      const int64_t w = weights_of(c, m) + l * task_.n_rbf;
-      const int begin = angular_before(l), end = angular_before(l + 1);
-      for (int n = 0; n < task_.n_rbf; ++n) {
-        const T factor = weight(w + n);
-        V grad_weight{};
-        in_pieces(begin, end, [&]<int size>(int k, std::integral_constant<int, size>) {
-#pragma GCC unroll 8
-          for (int p = k; p < k + size; ++p) {
-            grad_raw[n * n_angular_ + p] += result_of(factor * grad_mixed_[p]);
-            if (wants_weight) grad_weight += result_of(raw[n * n_angular_ + p] * grad_mixed_[p]);
-          }
-        });
-        if (wants_weight)
-          task_.grad_weight[((l * task_.n_rbf + n) * task_.n_radial + m) * n_channels_ + c] +=
+    for (int l = 0; l <= task_.l_max; ++l)
+      at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+        constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
+        const int64_t w = weights_of(c, m) + degree * task_.n_rbf;
+        const T *gradient = grad_mixed_.data() + begin;
+        for (int n = 0; n < task_.n_rbf; ++n) {
+          const T factor = weight(w + n);
+          V *to = grad_raw + n * n_angular_ + begin;
+#pragma GCC unroll 32
+          for (int k = 0; k < size; ++k) to[k] += result_of(factor * gradient[k]);
+          if (!wants_weight) continue;
+          V grad_weight{};
+#pragma GCC unroll 32
+          for (int k = 0; k < size; ++k)
+            grad_weight += result_of(raw[n * n_angular_ + begin + k] * gradient[k]);
+          task_.grad_weight[((degree * task_.n_rbf + n) * task_.n_radial + m) * n_channels_ + c] +=
               sum_of_lanes(grad_weight);
-      }
-    }
+        }
+      });
   }
 
   // ---- between tensors (atom first) and lanes --------------------------------------------------

@@ -17,8 +17,7 @@ template <class T> class RadialMessages {
 
  public:
   explicit RadialMessages(const RadialMessage<Real> &task)
-      : task_(task), n_angular_(task.n_angular()), size_(int64_t(task.n_radial) * n_angular_ * task.n_channels),
-        sums_(n_angular_)
+      : task_(task), n_angular_(task.n_angular()), size_(int64_t(task.n_radial) * n_angular_ * task.n_channels)
   {}
 
   void values(int64_t atom)
@@ -27,15 +26,23 @@ template <class T> class RadialMessages {
     for (int m = 0; m < task_.n_radial; ++m)
       for (int c = 0; c < task_.n_channels; c += lanes) {
         const int used = task_.n_channels - c;
-        sums_.clear();
-        for (int64_t e = 0; e < n_edges_; ++e)
-          for (int l = 0; l <= task_.l_max; ++l) {
-            const T factor = radial_function(l, m, c, e) * number(fc_, e);
-            for (int k = angular_before(l); k < angular_before(l + 1); ++k)
-              sums_[k] += result_of(factor * basis(other(e), m, k, c, used));
-          }
-        for (int k = 0; k < n_angular_; ++k)
-          store_first(task_.message + place(atom, m, k, c), sums_[k], used);
+        for (int l = 0; l <= task_.l_max; ++l)
+          at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+            constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
+            const T amplitude = parameter(task_.amplitude, degree, m, c, used);
+            const T decay = parameter(task_.decay, degree, m, c, used);
+            V sum[size] = {};
+            for (int64_t e = 0; e < n_edges_; ++e) {
+              const T factor =
+                  amplitude * exponential(-(decay * number(length_, e))) * number(fc_, e);
+              const int64_t at = place(other(e), m, begin, c);
+#pragma GCC unroll 32
+              for (int k = 0; k < size; ++k)
+                sum[k] += result_of(factor * input(task_.basis, at + k * task_.n_channels, used));
+            }
+            for (int k = 0; k < size; ++k)
+              store_first(task_.message + place(atom, m, begin + k, c), sum[k], used);
+          });
       }
   }
 
@@ -46,34 +53,39 @@ template <class T> class RadialMessages {
     for (int m = 0; m < task_.n_radial; ++m)
       for (int c = 0; c < task_.n_channels; c += lanes) {
         const int used = task_.n_channels - c;
-        sums_.clear();
-        for (int l = 0; l <= task_.l_max; ++l) {
-          V grad_amplitude{}, grad_decay{};
-          for (int64_t e = 0; e < n_edges_; ++e) {
-            const T r = number(length_, e), fc = number(fc_, e), slope = number(fc_slope_, e);
-            const T decay = parameter(task_.decay, l, m, c, used);
-            const T damped = exponential(-(decay * r));
-            const T radial = parameter(task_.amplitude, l, m, c, used) * damped;
-            const T factor = radial * fc;
-            T overlap = zero<T>();
-            for (int k = angular_before(l); k < angular_before(l + 1); ++k) {
-              const V g = load_first(task_.grad_message + place(other(e), m, k, c), used);
-              overlap += g * basis(atom, m, k, c, used);
-              sums_[k] += result_of(factor * constant<T>(g));
+        for (int l = 0; l <= task_.l_max; ++l)
+          at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+            constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
+            const T amplitude = parameter(task_.amplitude, degree, m, c, used);
+            const T decay = parameter(task_.decay, degree, m, c, used);
+            const int64_t here = place(atom, m, begin, c);
+            V sum[size] = {}, grad_amplitude{}, grad_decay{};
+            for (int64_t e = 0; e < n_edges_; ++e) {
+              const T r = number(length_, e), fc = number(fc_, e);
+              const T damped = exponential(-(decay * r));
+              const T radial = amplitude * damped;
+              const V factor = result_of(radial * fc);
+              const Real *gradient = task_.grad_message + place(other(e), m, begin, c);
+              T overlap = zero<T>();
+#pragma GCC unroll 32
+              for (int k = 0; k < size; ++k) {
+                const V g = load_first(gradient + k * task_.n_channels, used);
+                overlap += g * input(task_.basis, here + k * task_.n_channels, used);
+                sum[k] += factor * g;
+              }
+              const T weighted = overlap * fc;
+              grad_amplitude += result_of(weighted * damped);
+              grad_decay += result_of(-(weighted * radial * r));
+              grad_length_[e] += overlap * radial * number(fc_slope_, e) - weighted * radial * decay;
             }
-            const T weighted = overlap * fc;
-            grad_amplitude += result_of(weighted * damped);
-            grad_decay += result_of(-(weighted * radial * r));
-            add_lanes(grad_length_[e], overlap * radial * slope - weighted * radial * decay);
-          }
-          add_parameter(task_.grad_amplitude, grad_amplitude, l, m, c, used);
-          add_parameter(task_.grad_decay, grad_decay, l, m, c, used);
-        }
-        if (task_.grad_basis)
-          for (int k = 0; k < n_angular_; ++k)
-            store_first(task_.grad_basis + place(atom, m, k, c), sums_[k], used);
+            add_parameter(task_.grad_amplitude, grad_amplitude, degree, m, c, used);
+            add_parameter(task_.grad_decay, grad_decay, degree, m, c, used);
+            if (task_.grad_basis)
+              for (int k = 0; k < size; ++k)
+                store_first(task_.grad_basis + here + k * task_.n_channels, sum[k], used);
+          });
       }
-    if (task_.grad_vectors) write_vector_gradients(atom);
+    if (task_.grad_vectors) write_vector_gradients();
   }
 
  private:
@@ -98,17 +110,17 @@ template <class T> class RadialMessages {
         length_[first + e] = lane(edges_.length, e);
         fc_[first + e] = lane(value, e);
         fc_slope_[first + e] = lane(slope, e);
-        grad_length_[first + e] = {};
+        grad_length_[first + e] = zero<T>();
       }
     }
   }
 
-  void write_vector_gradients(int64_t)
+  void write_vector_gradients()
   {
     for (int64_t first = 0; first < n_edges_; first += lanes) {
       load_edges(first);
       T by_length = zero<T>();
-      for (int e = 0; e < edges_.n; ++e) set_lane(by_length, e, grad_length_[first + e]);
+      for (int e = 0; e < edges_.n; ++e) set_lane(by_length, e, sum_of(grad_length_[first + e]));
       by_length = by_length * inverse(edges_.length);
       const T gradient[3] = {by_length * edges_.r[0], by_length * edges_.r[1],
                              by_length * edges_.r[2]};
@@ -140,10 +152,12 @@ template <class T> class RadialMessages {
     }
   }
 
-  static void add_lanes(Number &total, const T &x)
+  static Number sum_of(const T &x)
   {
-    total.a += sum_of_lanes(value_of(x));
-    if constexpr (is_dual<T>) total.d += sum_of_lanes(x.d);
+    if constexpr (is_dual<T>)
+      return {sum_of_lanes(x.a), sum_of_lanes(x.d)};
+    else
+      return {sum_of_lanes(x), 0};
   }
 
   template <class Numbers> static T number(Numbers &numbers, int64_t e)
@@ -161,11 +175,6 @@ template <class T> class RadialMessages {
     return atom * size_ + (int64_t(m) * n_angular_ + k) * task_.n_channels + c;
   }
 
-  T basis(int64_t atom, int m, int k, int c, int used) const
-  {
-    return input(task_.basis, place(atom, m, k, c), used);
-  }
-
   T parameter(const Input<Real> &table, int l, int m, int c, int used) const
   {
     return input(table, parameter_place(l, m, c), used);
@@ -174,13 +183,6 @@ template <class T> class RadialMessages {
   int64_t parameter_place(int l, int m, int c) const
   {
     return (int64_t(m) * (task_.l_max + 1) + l) * task_.n_channels + c;
-  }
-
-  T radial_function(int l, int m, int c, int64_t e)
-  {
-    const int used = task_.n_channels - c;
-    return parameter(task_.amplitude, l, m, c, used) *
-        exponential(-(parameter(task_.decay, l, m, c, used) * number(length_, e)));
   }
 
   void add_parameter(Real *table, V gradient, int l, int m, int c, int used) const
@@ -208,7 +210,7 @@ template <class T> class RadialMessages {
       if (n <= size_) return;
       std::free(data_);
       size_ = 2 * n;
-      data_ = static_cast<Value *>(std::malloc(size_ * sizeof(Value)));
+      data_ = static_cast<Value *>(std::aligned_alloc(64, (size_ * sizeof(Value) + 63) / 64 * 64));
       if (!data_) throw std::bad_alloc();
     }
     Value &operator[](int64_t k) { return data_[k]; }
@@ -223,8 +225,8 @@ template <class T> class RadialMessages {
   int64_t size_;    // of A of one atom
   int64_t start_ = 0, n_edges_ = 0;
   EdgeVectors<T> edges_;
-  Growing<Number> length_, fc_, fc_slope_, grad_length_;
-  Scratch<V> sums_;
+  Growing<Number> length_, fc_, fc_slope_;
+  Growing<T> grad_length_;    // one channel per lane, to be added up
 };
 
 template <class T>

@@ -78,9 +78,14 @@ template <class Real> inline void store_first(Real *p, Vec<Real> v, int n)
 
 template <class V> inline auto sum_of_lanes(V v)
 {
-  auto total = v[0];
-  for (int k = 1; k < static_cast<int>(sizeof v / sizeof v[0]); ++k) total += v[k];
-  return total;
+  constexpr int n = sizeof v / sizeof v[0];
+  typename VecOf<std::remove_reference_t<decltype(v[0])>>::Bits partner;
+#pragma GCC unroll 4
+  for (int step = n / 2; step > 0; step /= 2) {
+    for (int k = 0; k < n; ++k) partner[k] = k ^ step;
+    v += __builtin_shuffle(v, partner);
+  }
+  return v[0];
 }
 
 // ---- dual numbers ------------------------------------------------------------------------------
@@ -174,6 +179,11 @@ template <class T> inline T power(T x, int n)
   return result;
 }
 
+constexpr double factorial(int n)
+{
+  return n < 2 ? 1.0 : n * factorial(n - 1);
+}
+
 template <class Real> struct Rounding;    // x + magic − magic rounds to the nearest integer
 template <> struct Rounding<float> {
   static constexpr float magic = 12582912.0f;    // 1.5 · 2^23
@@ -204,9 +214,9 @@ template <class V> inline V exponential(V x)
   const V shifted = x * Real(1.44269504088896340736) + C::magic;
   const V n = shifted - C::magic;
   const V f = (x - n * C::ln2[0]) - n * C::ln2[1];
-  V series = V{} + Real(1);
+  V series = V{} + Real(1.0 / factorial(C::exp_terms));
 #pragma GCC unroll 16
-  for (int k = C::exp_terms; k >= 1; --k) series = series * f * Real(1.0 / k) + Real(1);
+  for (int k = C::exp_terms - 1; k >= 0; --k) series = series * f + Real(1.0 / factorial(k));
   const Bits exponent = (Bits)shifted - (Bits)broadcast(C::magic) + C::bias;
   return series * (V)(exponent << C::mantissa);
 }
@@ -227,11 +237,13 @@ template <class V> inline void sine_cosine(V x, V &sine, V &cosine)
   const V n = shifted - C::magic;
   const V f = ((x - n * C::quarter_turn[0]) - n * C::quarter_turn[1]) - n * C::quarter_turn[2];
   const V f2 = f * f;
-  V s = V{} + Real(1), c = V{} + Real(1);
+  const auto sign = [](int k) { return k % 2 == 0 ? 1.0 : -1.0; };
+  V s = V{} + Real(sign(C::sine_terms) / factorial(2 * C::sine_terms + 1));
+  V c = V{} + Real(sign(C::cosine_terms) / factorial(2 * C::cosine_terms));
 #pragma GCC unroll 16
-  for (int k = C::sine_terms; k >= 1; --k) s = Real(1) - s * f2 * Real(1.0 / (2 * k * (2 * k + 1)));
+  for (int k = C::sine_terms - 1; k >= 0; --k) s = s * f2 + Real(sign(k) / factorial(2 * k + 1));
 #pragma GCC unroll 16
-  for (int k = C::cosine_terms; k >= 1; --k) c = Real(1) - c * f2 * Real(1.0 / (2 * k * (2 * k - 1)));
+  for (int k = C::cosine_terms - 1; k >= 0; --k) c = c * f2 + Real(sign(k) / factorial(2 * k));
   s = s * f;
   const Bits quadrant = (Bits)shifted;
   const V swapped_s = (quadrant & 1) != 0 ? c : s, swapped_c = (quadrant & 1) != 0 ? s : c;
