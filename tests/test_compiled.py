@@ -27,7 +27,7 @@ def both_ways(settings: Hyperparameters, graph: Graph, dtype: torch.dtype) -> li
     found = []
     for compiled in (False, True):
         model = random_model(settings, dtype=dtype)
-        model.compiled = compiled
+        model.choose(compiled)
         prediction = predict(model, graph, create_graph=True)
         direction = torch.randn(
             prediction.forces.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64

@@ -15,9 +15,11 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 @kinds
-def test_equations_of_the_paper(kind):
+@pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
+def test_equations_of_the_paper(kind, compiled):
     settings = settings_of(kind)
     model = random_model(settings)
+    model.choose(compiled)
     atoms = SYSTEMS["molecule"]() + ase.Atoms("O", [[1.0, 1.5, -1.0]])
     graph = Graph.of(atoms, CUTOFF)
     features = model.features(

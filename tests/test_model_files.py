@@ -394,7 +394,9 @@ def test_an_export_does_not_overwrite_its_checkpoint(checkpoint):
         export_checkpoint(checkpoint, checkpoint, None)
 
 
-def test_an_export_runs_without_our_package(export, tmp_path):
+def test_a_portable_export_runs_without_our_package(checkpoint, tmp_path):
+    export = tmp_path / "portable.pt"
+    export_checkpoint(checkpoint, export, None, portable=True)
     # The graph is plain torch; nothing of pair_cace is needed to run it.
     script = tmp_path / "alone.py"
     script.write_text(

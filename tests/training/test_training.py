@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 import ase.io
 import numpy as np
@@ -147,6 +148,17 @@ def test_a_run_learns_and_leaves_what_it_promises(config_file, tmp_path):
     export_checkpoint(tmp_path / "run" / "best.cace.pt", tmp_path / "model.pt", None)
 
 
+def test_curves_for_tensorboard(config_file, tmp_path):
+    events = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="tensorboard not installed"
+    )
+    train(load_config(config_file()))
+    curves = events.EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    found = [event.value for event in curves.Scalars("valid/force_rmse")]
+    expected = [row["valid_force_rmse (eV/A)"] for row in rows_of(tmp_path / "run")]
+    assert found == pytest.approx(expected)
+
+
 def test_float32_and_message_passing(config_file, tmp_path):
     config = config_file(
         model={"cutoff": 4.0, "n_layers": 1, "n_radial": 2, "l_max": 2},
@@ -169,22 +181,25 @@ def finished_rows(config, folder):
 
 def test_killed_at_random_moments_and_resumed(config_file, tmp_path):
     config = config_file()
+    started = time.monotonic()
     expected = finished_rows(config, tmp_path / "whole")
+    duration = time.monotonic() - started
     folder = tmp_path / "killed"
     command = [sys.executable, "-m", "pair_cace", "train", str(config), f"folder={folder}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     dice = random.Random(5)
     for attempt in range(10):
-        resume = ["--resume"] if (folder / "config.yaml").exists() else []
+        resume = ["--resume"] if (folder / "state.pt").exists() else []
         run = subprocess.Popen(command + resume, env=environment, stdout=subprocess.DEVNULL)
         try:
-            run.wait(timeout=dice.uniform(2.0, 6.0))
+            run.wait(timeout=dice.uniform(0.4, 1.0) * duration)
         except subprocess.TimeoutExpired:
             run.send_signal(signal.SIGKILL)
             run.wait()
         for file in folder.glob("*.pt"):
             torch.load(file, weights_only=True)  # whole, or not there
-    run = cace_train(config, f"folder={folder}", "--resume")
+    resume = ["--resume"] if (folder / "state.pt").exists() else []
+    run = cace_train(config, f"folder={folder}", *resume)
     assert run.returncode == 0, run.stderr
     assert rows_of(folder) == expected
     before, _ = load_checkpoint(tmp_path / "whole" / "best.cace.pt")
@@ -301,6 +316,42 @@ def test_fine_tuning(config_file, tmp_path):
 
 
 # ---- several processes ---------------------------------------------------------------------------
+
+
+GRADIENT_OF_THE_FIRST_STEP = """
+import pathlib, sys, torch
+from pair_cace.training import config, run, trainer
+
+def keep(self):
+    if self.processes.is_first:
+        torch.save([parameter.grad for parameter in self.trained], sys.argv[2])
+    raise SystemExit
+
+trainer.Trainer._optimizer_step = keep
+run.train(config.load_config(pathlib.Path(sys.argv[1]), sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("dtype, relative", [("float64", 1e-12), ("float32", 1e-6)])
+def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, relative):
+    config = config_file(
+        training={"batch_size": 7, "dtype": dtype}, optimizer={"clip_gradient_norm": 1e9}
+    )
+    script = tmp_path / "gradient.py"
+    script.write_text(GRADIENT_OF_THE_FIRST_STEP)
+    several = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    found = []
+    for name, launcher in (("one", []), ("two", several)):
+        saved = tmp_path / f"{name}.pt"
+        arguments = [str(script), str(config), str(saved), f"folder={tmp_path / name}"]
+        subprocess.run(
+            [sys.executable, *launcher, *arguments],
+            env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+        found.append(torch.cat([gradient.flatten() for gradient in torch.load(saved)]))
+    alone, together = found
+    assert alone.norm() > 0
+    assert (together - alone).norm() <= relative * alone.norm()
 
 
 def test_two_processes_train_like_one(config_file, tmp_path):

@@ -94,6 +94,13 @@ def print_errors(found) -> None:
     Console().print(table)
 
 
+def duration(seconds: float) -> str:
+    """A time for people: '42 s', '12 min', '3.2 h'."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 class _Printer(Watcher):
     """Prints a line per epoch, and a progress bar within it on a terminal."""
 
@@ -116,7 +123,7 @@ class _Printer(Watcher):
                 self.task, description=f"epoch {epoch + 1}", completed=done, total=total
             )
 
-    def epoch(self, row):
+    def epoch(self, row, seconds_left):
         errors = [
             f"{part} E {1e3 * row[f'{part}_energy_rmse (eV/atom)']:8.2f} meV/atom "
             f"F {1e3 * row[f'{part}_force_rmse (eV/A)']:8.1f} meV/Å"
@@ -124,9 +131,10 @@ class _Printer(Watcher):
         ]
         click.echo(
             f"epoch {row['epoch'] + 1:4d} | {' | '.join(errors)} | lr {row['learning_rate']:.1e} | "
-            f"{row['seconds']:.0f} s"
+            f"{duration(row['seconds'])}, {duration(seconds_left)} left"
         )
 
     def close(self):
         if self.bar:
             self.bar.stop()
+            self.bar = None

@@ -44,7 +44,8 @@ def export_model(
     """
     reference = copy.deepcopy(model).to(torch.float64)
     model = copy.deepcopy(model).eval().requires_grad_(False).to(getattr(torch, dtype))
-    reference.compiled, model.compiled = False, not portable
+    reference.choose(compiled=False)
+    model.choose(compiled=not portable)
     with written_whole(path) as temporary:
         with _quiet():
             torch.jit.script(model).save(str(temporary), _extra_files=_metadata(info, dtype))

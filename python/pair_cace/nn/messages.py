@@ -101,8 +101,13 @@ class BchiMessage(nn.Module):
 class MessageLayer(nn.Module):
     """One layer t → t+1 with the message terms that the settings name."""
 
+    # As that of the model. TorchScript shares the class of layers that differ in no constant, and
+    # with it the methods: those of the compiled way would end up in portable models.
+    __constants__ = ["compiled"]
+
     def __init__(self, settings: Hyperparameters):
         super().__init__()
+        self.compiled = True
         self.memory = MemoryMessage(settings) if "M" in settings.messages else None
         self.ar = ArMessage(settings) if "Ar" in settings.messages else None
         self.bchi = BchiMessage(settings) if "Bchi" in settings.messages else None

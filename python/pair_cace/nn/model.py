@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +27,12 @@ class CACE(nn.Module):
     from one gradient (see ``derivatives``) and the same entry serves training, ASE and LAMMPS.
 
     There are two ways to the features: plain torch, which reads like the paper, and the compiled
-    operations of src/pair_cace/ops, which give the same numbers, on a CPU, much faster. A model whose
-    ``compiled`` is false needs nothing but torch.
+    operations of src/pair_cace/ops, which give the same numbers, on a CPU, much faster. After
+    ``choose(compiled=False)`` a model needs nothing but torch.
     """
 
-    compiled: Final[bool]
-
     __jit_unused_properties__ = ["dtype"]
+    __constants__ = ["compiled"]  # TorchScript leaves out the way that is not taken
 
     def __init__(self, settings: Hyperparameters):
         super().__init__()
@@ -103,6 +102,12 @@ class CACE(nn.Module):
             if geometry.vectors.device.type == "cpu":
                 return self.compiled_features(geometry, sender, receiver)
         return self.plain_features(geometry, sender, receiver)
+
+    def choose(self, compiled: bool) -> None:
+        """Take the compiled way to the features, or the plain one."""
+        self.compiled = compiled
+        for layer in self.layers:
+            layer.compiled = compiled
 
     def plain_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> Tensor:
         """``features`` from the embeddings of senders (N, K) and receivers (n_atoms, K)."""

@@ -152,6 +152,11 @@ class TrainingSection(_Section):
     early_stopping: int | None = Field(
         None, ge=1, description="end a phase after so many epochs without improvement"
     )
+    refit_readout: bool = Field(
+        False,
+        description="at the end, find the linear readout by least squares; kept if the validation "
+        "data say that it is better",
+    )
     max_bad_steps: int = Field(
         20, ge=1, description="give up after so many steps in a row with a loss that is not finite"
     )
@@ -188,6 +193,12 @@ class Config(_Section):
     schedule: ScheduleSection = ScheduleSection()
     loss: LossSection = LossSection()
     fine_tune: FineTuneSection = FineTuneSection()
+
+    @model_validator(mode="after")
+    def _refit_needs_a_linear_readout(self) -> "Config":
+        if self.training.refit_readout and not self.model.readout_linear:
+            raise ValueError("training.refit_readout needs model.readout_linear: true")
+        return self
 
 
 def load_config(path: pathlib.Path, overrides: Sequence[str] = ()) -> Config:

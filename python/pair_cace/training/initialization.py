@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..data.graph import Graph
 from ..nn import CACE
-from ..nn.edges import Geometry
 from ..nn.angular import multinomial, triples_up_to
+from ..nn.edges import Geometry
 from ..nn.messages import BchiMessage, MessageLayer
 
 FLOOR = 1e-6  # of Σ M A²; below it a feature does not occur in the sample and is left alone

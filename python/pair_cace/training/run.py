@@ -27,6 +27,7 @@ from .distributed import Processes, join_processes, leave_processes
 from .initialization import fit_scales
 from .memory import keep_freed_memory
 from .run_folder import RunFolder
+from .tensorboard import with_tensorboard
 from .trainer import Part, Trainer
 from .watcher import Watcher
 
@@ -69,7 +70,12 @@ def train(
         if state:
             trainer.restore(state)
             watcher.say(f"resuming after epoch {trainer.epoch}")
-        trainer.run(watcher)
+        if processes.is_first:
+            watcher = with_tensorboard(watcher, folder.path, trainer.epoch)
+        try:
+            trainer.run(watcher)
+        finally:
+            watcher.close()
         processes.wait()
         if report and processes.is_first:
             report(folder, data, config)

@@ -11,7 +11,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from .config import OptimizerSection, PhaseSection, ScheduleSection
 
-
 MANY_INPUTS = 16  # of a linear layer; with more, its learning rate is reduced
 
 
@@ -61,8 +60,9 @@ def start_phase(
     if schedule.kind == "cosine":
         return lr_scheduler.LambdaLR(
             optimizer,
-            lambda epoch: lowest
-            + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * epoch / phase.epochs)),
+            lambda epoch: (
+                lowest + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * epoch / phase.epochs))
+            ),
         )
     if schedule.kind == "step":
         return lr_scheduler.LambdaLR(

@@ -18,6 +18,7 @@ from .config import Config, PhaseSection
 from .dataset import GraphStore
 from .distributed import Processes
 from .loss import ErrorSums, error_sums, total_loss
+from .refit import NormalEquations, refit_linear_readout
 from .run_folder import RunFolder
 from .schedule import advance, averaged, make_optimizer, start_phase, warmup_factor
 from .watcher import Watcher
@@ -79,6 +80,8 @@ class Trainer:
             valid = self.validate()
             self.seconds += time.monotonic() - started
             self._finish_epoch(phase, rate, train, valid, watcher)
+        if self.config.training.refit_readout:
+            self._refit_readout(watcher)
 
     def validate(self) -> ErrorSums:
         """Errors of the averaged model on the validation structures; each is counted once."""
@@ -192,7 +195,40 @@ class Trainer:
         if self.processes.is_first:
             self.folder.add_row(row)
             self.folder.save_state(self.state())
-        watcher.epoch(row)
+        watcher.epoch(row, self.seconds / self.epoch * self._epochs_left())
+
+    def _epochs_left(self) -> int:
+        phases = self.config.training.phases[self.phase :]
+        return sum(phase.epochs for phase in phases) - self.epoch_in_phase
+
+    def _refit_readout(self, watcher: Watcher) -> None:
+        """Least squares for the linear readout of the averaged model; see ``refit``."""
+        model, phase = self.average.module, self.config.training.phases[-1]
+        watcher.say("refitting the linear readout by least squares")
+        generator = torch.Generator().manual_seed(self.config.training.seed)
+        equations = NormalEquations.zero(model.readout.linear.in_features, self.device)
+        mine = share(self.train.structures.tolist(), self.processes.rank, self.processes.count)
+        structures = batches(mine, self.train.store, self.config.training)
+        for done, batch in enumerate(structures, start=1):
+            graph, labels = self.train.store.batch(batch)
+            equations.add(model, graph.to(self.device), labels.to(self.device), generator)
+            watcher.step(self.epoch, done, len(structures))
+        equations = NormalEquations(*(self.processes.add(sums) for sums in equations.tensors()))
+
+        def score() -> float:
+            valid = self.validate()
+            return float(total_loss(valid, valid.counts(), phase))
+
+        before = score()
+        ridge = refit_linear_readout(model, equations, phase, score)
+        after = score()
+        if ridge is None:
+            watcher.say("no solution is better on the validation data; kept what training found")
+        else:
+            watcher.say(f"validation loss {before:.6g} before, {after:.6g} after (ridge {ridge:g})")
+        if after < self.best_score:
+            self.best_score = after
+            self._write_checkpoint(self.folder.best)
 
     def _write_checkpoint(self, path) -> None:
         if self.processes.is_first:

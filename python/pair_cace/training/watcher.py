@@ -14,8 +14,11 @@ class Watcher:
     def step(self, epoch: int, done: int, total: int) -> None:
         """``done`` of ``total`` batches of an epoch are through."""
 
-    def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is through; ``row`` is its line of metrics.csv."""
+    def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
+        """An epoch is through; ``row`` is its line of metrics.csv.
+
+        seconds_left   of the run, if all epochs to come take as long as those before on average
+        """
 
     def close(self) -> None:
         """The run is over."""
