@@ -167,7 +167,7 @@ def test_an_isolated_atom_has_the_energy_of_no_features():
     model = random_model(settings)
     energy = predict_atoms(model, SYSTEMS["one atom"]()).energies[0]
     shape = (1, settings.n_radial * 6 * 4 * 3)
-    expected = model.elements.E0[1] + model.readout(torch.zeros(shape, dtype=torch.float64))[0]
+    expected = model.elements.E0[1] + model.readout([torch.zeros(shape, dtype=torch.float64)])[0]
     assert float(energy) == pytest.approx(float(expected), abs=1e-12)
 
 

@@ -55,7 +55,9 @@ class AtomicBasis(nn.Module):
     def __init__(self, settings: Hyperparameters):
         super().__init__()
         shape = (settings.l_max + 1, settings.n_rbf, settings.n_radial, settings.n_channels)
-        self.mixing_weight = nn.Parameter(torch.randn(shape) / settings.n_rbf**0.5)
+        # Low frequencies prevail at the start: smooth radial functions generalise better.
+        order = torch.arange(1.0, settings.n_rbf + 1.0)
+        self.mixing_weight = nn.Parameter(torch.randn(shape) / order[None, :, None, None])
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
     def forward(

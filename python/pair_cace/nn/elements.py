@@ -63,7 +63,11 @@ class ElementEmbedding(nn.Module):
 
     def __init__(self, n_elements: int, n_atom_basis: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_elements, n_atom_basis))
+        # More elements than components cannot be independent: they start alike, so that what is
+        # learnt of one helps the others.
+        alike = max(0.0, 1.0 - n_atom_basis / n_elements)
+        common, own = torch.randn(1, n_atom_basis), torch.randn(n_elements, n_atom_basis)
+        self.weight = nn.Parameter(alike**0.5 * common.sign() + (1.0 - alike) ** 0.5 * own)
 
     def forward(self, composition: Tensor) -> Tensor:
         """(N, n_elements) weights of the trained elements to (N, K)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional
 
 import torch
 from torch import Tensor, nn
@@ -74,8 +74,8 @@ class CACE(nn.Module):
         Returns    (n_atoms,) energies in eV with E0, float64 at every precision of the model.
         """
         geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
-        features = self.features_of(geometry, species, n_atoms)
-        energies = self.readout(features.flatten(1)).to(torch.float64)
+        layers = self.features_of(geometry, species, n_atoms)
+        energies = self.readout([features.flatten(1) for features in layers]).to(torch.float64)
         if self.repulsion is not None:
             distances = torch.linalg.vector_norm(geometry.vectors, dim=-1)
             energies = energies + self.repulsion(distances, senders, receivers, species, n_atoms)
@@ -88,10 +88,10 @@ class CACE(nn.Module):
     ) -> Tensor:
         """Invariants of every layer, (n_atoms, n_radial, N_B, C, T+1); arguments as ``forward``."""
         geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
-        return self.features_of(geometry, species, n_atoms)
+        return torch.stack(self.features_of(geometry, species, n_atoms), dim=-1)
 
-    def features_of(self, geometry: Geometry, species: Tensor, n_atoms: int) -> Tensor:
-        """As ``features``."""
+    def features_of(self, geometry: Geometry, species: Tensor, n_atoms: int) -> List[Tensor]:
+        """As ``features``, layer by layer."""
         composition = self.elements(species)
         sender = self.sender_embedding(composition)  # (N, K)
         if self.receiver_embedding is not None:
@@ -109,8 +109,8 @@ class CACE(nn.Module):
         for layer in self.layers:
             layer.compiled = compiled
 
-    def plain_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> Tensor:
-        """``features`` from the embeddings of senders (N, K) and receivers (n_atoms, K)."""
+    def plain_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> List[Tensor]:
+        """``features_of`` from the embeddings of senders (N, K) and receivers (n_atoms, K)."""
         edges = self.edge_basis(geometry)
         basis = self.atomic_basis(edges, sender, receiver)  # (n_atoms, n_radial, N_l, C)
         invariants = self.invariants(basis)  # (n_atoms, n_radial, N_B, C)
@@ -121,9 +121,11 @@ class CACE(nn.Module):
             )
             invariants = self.invariants(basis)
             every_layer.append(invariants)
-        return torch.stack(every_layer, dim=-1)
+        return every_layer
 
-    def compiled_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> Tensor:
+    def compiled_features(
+        self, geometry: Geometry, sender: Tensor, receiver: Tensor
+    ) -> List[Tensor]:
         """As ``plain_features``. A is made only for messages that pass it on."""
         mixing = self.atomic_basis.mixing_weight
         raw: Optional[Tensor] = self.neighbor_sum(geometry, sender.unsqueeze(1), receiver.shape[0])
@@ -146,7 +148,7 @@ class CACE(nn.Module):
                 raw, None if raw is None else norm * mixing, receiver, extra, self.nu_max
             )
             every_layer.append(invariants)
-        return torch.stack(every_layer, dim=-1)
+        return every_layer
 
     def neighbor_sum(self, geometry: Geometry, weights: Tensor, n_atoms: int) -> Tensor:
         """Sum over neighbours with weights (N, L+1 or 1, K or C), (n_atoms, N_l, n_rbf, K or C)."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import List
 
+import torch
 from torch import Tensor, nn
 
 
@@ -24,9 +26,26 @@ class Readout(nn.Module):
         self.network = multilayer_perceptron(n_features, hidden, 1)
         self.linear = nn.Linear(n_features, 1) if with_linear else None
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(N, n_features) to (N,)."""
-        energies = self.network(features)
+    def forward(self, layers: List[Tensor]) -> Tensor:
+        """Features of every layer t, (N, n_features / (T+1)) each, to (N,).
+
+        A feature vector is all of them with t as the fastest index. It is not put together: the
+        first weights are taken apart, which are few, instead of the features, which are many.
+        """
+        weight, bias = self.network[0].weight, self.network[0].bias
+        n_hidden = bias.shape[0]
         if self.linear is not None:
-            energies = energies + self.linear(features)
-        return energies.squeeze(-1)
+            weight = torch.cat([weight, self.linear.weight])
+            bias = torch.cat([bias, self.linear.bias])
+        by_layer = weight.unflatten(1, [-1, len(layers)])  # (hidden, features of a layer, T+1)
+        total = bias
+        for t, features in enumerate(layers):
+            total = total + features @ by_layer[:, :, t].T
+        hidden = total[:, :n_hidden]
+        for k, module in enumerate(self.network):
+            if k > 0:
+                hidden = module(hidden)
+        energies = hidden.squeeze(-1)
+        if self.linear is not None:
+            energies = energies + total[:, n_hidden]
+        return energies

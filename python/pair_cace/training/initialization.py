@@ -18,6 +18,8 @@ from ..nn.angular import multinomial, triples_up_to
 from ..nn.edges import Geometry
 from ..nn.messages import BchiMessage, MessageLayer
 
+BCHI_SCALE = 0.1  # of the message Bchi, against one
+
 FLOOR = 1e-6  # of Σ M A²; below it a feature does not occur in the sample and is left alone
 
 
@@ -25,6 +27,10 @@ FLOOR = 1e-6  # of Σ M A²; below it a feature does not occur in the sample and
 def fit_scales(model: CACE, sample: Graph) -> None:
     """Scale the weights of ``model`` in place, so that its invariants on ``sample`` are of order one."""
     l_max = int(model.atomic_basis.degree.max())
+    for layer in (model.readout.linear, model.readout.network[-1]):
+        if layer is not None:
+            layer.weight.zero_()
+            layer.bias.zero_()
     composition = model.elements(sample.species)
     sender = model.sender_embedding(composition)
     receiver = sender
@@ -47,7 +53,7 @@ def fit_scales(model: CACE, sample: Graph) -> None:
             layer.ar.amplitude /= share * norms.permute(1, 0, 2)
         if layer.bchi is not None:
             norms = _norms(_message(layer, "bchi", arguments), l_max)
-            _divide_weights(layer.bchi, share * norms.mean(dim=1))
+            _divide_weights(layer.bchi, share * norms.mean(dim=1) / BCHI_SCALE)
         basis = layer(*arguments)
 
 

@@ -11,16 +11,47 @@
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
-template <class T, class Invariants> class Mixer {
+// The invariants of one column, whatever the shape.
+template <class T> struct ColumnInvariants {
+  int n_features;
+  const void *list;
+  void (*values)(const void *list, const T *basis, T *invariants);
+  void (*gradient)(const void *list, const T *basis, const T *grad_invariants, T *grad_basis);
+
+  template <class Invariants> static ColumnInvariants of(const Invariants &list)
+  {
+    return {list.n_features(), &list,
+            [](const void *self, const T *basis, T *invariants) {
+              static_cast<const Invariants *>(self)->values(basis, invariants);
+            },
+            [](const void *self, const T *basis, const T *grad_invariants, T *grad_basis) {
+              static_cast<const Invariants *>(self)->gradient(basis, grad_invariants, grad_basis);
+            }};
+  }
+
+  // Straight code for common shapes, a list for all others.
+  static ColumnInvariants of(int l_max, int nu_max)
+  {
+    static const FixedInvariants<2, 3> of_2_3;
+    static const FixedInvariants<3, 3> of_3_3;
+    static const FixedInvariants<4, 3> of_4_3;
+    if (nu_max == 3 && l_max == 2) return of(of_2_3);
+    if (nu_max == 3 && l_max == 3) return of(of_3_3);
+    if (nu_max == 3 && l_max == 4) return of(of_4_3);
+    return of(ListedInvariants::of(l_max, nu_max));
+  }
+};
+
+template <class T> class Mixer {
   using Real = RealOf<T>;
   using V = VectorOf<T>;
   static constexpr int lanes = lanes_of<Real>;
 
  public:
-  Mixer(const Mixing<Real> &task, const Invariants &invariants)
-      : task_(task), list_(invariants), n_angular_(task.n_angular()), n_channels_(task.n_channels()),
+  explicit Mixer(const Mixing<Real> &task)
+      : task_(task), column_(ColumnInvariants<T>::of(task.l_max, task.nu_max)), n_angular_(task.n_angular()), n_channels_(task.n_channels()),
         n_raw_(task.raw.value ? n_angular_ * task.n_rbf * task.n_weights : 0),
-        n_invariants_(invariants.n_features()), raw_(n_raw_), grad_raw_(n_raw_),
+        n_invariants_(column_.n_features), raw_(n_raw_), grad_raw_(n_raw_),
         receiver_(task.n_basis), grad_receiver_(task.n_basis), mixed_(n_angular_), basis_(n_angular_),
         grad_basis_(n_angular_), grad_mixed_(n_angular_), invariants_(n_invariants_),
         extra_(task.extra.value ? n_channels_ * n_angular_ : 0), slab_(n_channels_ * largest_slab()),
@@ -48,7 +79,7 @@ template <class T, class Invariants> class Mixer {
         if (task_.basis)
           for (int k = 0; k < n_angular_; ++k) result_[c * n_angular_ + k] = result_of(basis_[k]);
         if (task_.invariants) {
-          list_.values(basis_.data(), invariants_.data());
+          column_.values(column_.list, basis_.data(), invariants_.data());
           for (int f = 0; f < n_invariants_; ++f)
             result_[c * n_invariants_ + f] = result_of(invariants_[f]);
         }
@@ -73,7 +104,8 @@ template <class T, class Invariants> class Mixer {
           for (int k = 0; k < n_angular_; ++k) grad_basis_[k] = slab_[c * n_angular_ + k];
         if (task_.grad_invariants) {
           for (int k = 0; k < n_angular_; ++k) grad_basis_[k] = zero<T>();
-          list_.gradient(basis_.data(), slab_.data() + c * n_invariants_, grad_basis_.data());
+          column_.gradient(column_.list, basis_.data(), slab_.data() + c * n_invariants_,
+                           grad_basis_.data());
         }
         if (task_.grad_extra)
           for (int k = 0; k < n_angular_; ++k)
@@ -254,7 +286,7 @@ template <class T, class Invariants> class Mixer {
   }
 
   const Mixing<Real> &task_;
-  const Invariants &list_;
+  ColumnInvariants<T> column_;
   int n_angular_, n_channels_, n_raw_, n_invariants_;
   int64_t first_ = 0;
   int n_ = 0;    // atoms in this block
@@ -270,29 +302,16 @@ template <class T, class Invariants> class Mixer {
   Scratch<Real> weight_, weight_tangent_;    // W in the order (c, n', l, n)
 };
 
-// The fixed list of terms for common shapes, and a listed one for all others.
-template <class T, class Body> void with_invariants(int l_max, int nu_max, const Body &body)
-{
-  if (nu_max == 3 && l_max == 2) return body(FixedInvariants<2, 3>());
-  if (nu_max == 3 && l_max == 3) return body(FixedInvariants<3, 3>());
-  if (nu_max == 3 && l_max == 4) return body(FixedInvariants<4, 3>());
-  body(ListedInvariants::of(l_max, nu_max));
-}
-
 template <class T> void mixing(const Mixing<RealOf<T>> &task, int64_t begin, int64_t end)
 {
-  with_invariants<T>(task.l_max, task.nu_max, [&](const auto &invariants) {
-    Mixer<T, std::decay_t<decltype(invariants)>> mixer(task, invariants);
-    for (int64_t first = begin; first < end; first += lanes_of<RealOf<T>>) mixer.values(first);
-  });
+  Mixer<T> mixer(task);
+  for (int64_t first = begin; first < end; first += lanes_of<RealOf<T>>) mixer.values(first);
 }
 
 template <class T> void mixing_gradient(const Mixing<RealOf<T>> &task, int64_t begin, int64_t end)
 {
-  with_invariants<T>(task.l_max, task.nu_max, [&](const auto &invariants) {
-    Mixer<T, std::decay_t<decltype(invariants)>> mixer(task, invariants);
-    for (int64_t first = begin; first < end; first += lanes_of<RealOf<T>>) mixer.gradients(first);
-  });
+  Mixer<T> mixer(task);
+  for (int64_t first = begin; first < end; first += lanes_of<RealOf<T>>) mixer.gradients(first);
 }
 
 }    // namespace PAIR_CACE_INSTRUCTIONS

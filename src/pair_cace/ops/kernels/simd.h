@@ -16,6 +16,10 @@
 #include <new>
 #include <type_traits>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
@@ -57,23 +61,38 @@ template <class Real> inline Vec<Real> load(const Real *p)
   return v;
 }
 
-template <class Real> inline Vec<Real> load_first(const Real *p, int n)
-{
-  if (n >= lanes_of<Real>) return load(p);
-  Real padded[lanes_of<Real>] = {};
-  for (int k = 0; k < n; ++k) padded[k] = p[k];
-  return load(padded);
-}
-
 template <class Real> inline void store(Real *p, Vec<Real> v)
 {
   std::memcpy(p, &v, sizeof v);
 }
 
+// The first n values, with 0 behind them; memory behind them is not touched.
+template <class Real> inline Vec<Real> load_first(const Real *p, int n)
+{
+  if (n >= lanes_of<Real>) return load(p);
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Real, float>)
+    return (Vec<Real>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+  else
+    return (Vec<Real>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
+#else
+  Real padded[lanes_of<Real>] = {};
+  for (int k = 0; k < n; ++k) padded[k] = p[k];
+  return load(padded);
+#endif
+}
+
 template <class Real> inline void store_first(Real *p, Vec<Real> v, int n)
 {
   if (n >= lanes_of<Real>) return store(p, v);
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<Real, float>)
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
+  else
+    _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
+#else
   for (int k = 0; k < n; ++k) p[k] = v[k];
+#endif
 }
 
 template <class V> inline auto sum_of_lanes(V v)
