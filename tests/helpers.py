@@ -48,7 +48,7 @@ def random_model(settings: Hyperparameters, seed: int = 0, dtype=torch.float64) 
     torch.manual_seed(seed)
     model = CACE(settings)
     with torch.no_grad():
-        model.atomic_basis.mixing_weight *= 0.3
+        model.atomic_basis.mixing_weight *= 0.2
         for k in range(len(settings.elements)):
             model.elements.E0[k] = -1.5 * (k + 1)
         for layer in model.layers:
