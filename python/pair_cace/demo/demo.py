@@ -100,6 +100,7 @@ def _config(folder: pathlib.Path, epochs: int) -> dict:
         },
         "training": {
             "batch_size": 5,
+            "refit_readout": True,
             "phases": [{"epochs": epochs, "energy_weight": 300, "force_weight": 1000}],
         },
         "optimizer": {"learning_rate": 1e-2, "clip_gradient_norm": 1000},
