@@ -48,7 +48,7 @@ def training_step(model: CACE, graph: Graph) -> None:
     """Gradient of a loss of energies and forces by all parameters."""
     prediction = predict(model, graph, create_graph=True)
     loss = prediction.forces.square().mean() + prediction.energies.square().mean()
-    loss.backward(inputs=[parameter for parameter in model.parameters()])
+    loss.backward(inputs=list(model.parameters()))
 
 
 def seconds(task: Callable, model: CACE, graph: Graph, compiled: bool) -> float:

@@ -63,7 +63,6 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
     watcher = _Printer() if first else Watcher()
 
     def report(folder, data, loaded_config) -> None:
-        watcher.close()
         print_errors(write_report(folder, data, loaded_config))
 
     try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -130,26 +131,35 @@ class NormalEquations:
                 yield ridge, torch.cholesky_solve(vector[:, None], factor)[:, 0]
 
 
+class Refit(NamedTuple):
+    """A solution that was taken."""
+
+    ridge: float  # λ relative to the mean diagonal
+    score_before: float
+    score_after: float
+
+
 def refit_linear_readout(
     model: CACE,
     equations: NormalEquations,
     phase: PhaseSection,
     score: Callable[[], float],
-) -> float | None:
+) -> Refit | None:
     """Change the linear readout of ``model`` to what lowers ``score()`` most.
 
-    Returns λ of the solution that was taken; None, and the model as it was, if none is better.
+    Returns the solution that was taken; None, and the model as it was, if none is better.
     """
     linear = model.readout.linear
     before = linear.weight.detach().clone(), linear.bias.detach().clone()
-    best_score, best = score(), None
+    score_before = best_score = score()
+    best = None
     for ridge, change in equations.solutions(phase):
         _set(linear, before, change)
         found = score()
         if found < best_score:
             best_score, best = found, (ridge, change)
     _set(linear, before, best[1] if best else torch.zeros(before[0].numel() + 1).to(before[0]))
-    return best[0] if best else None
+    return Refit(best[0], score_before, best_score) if best else None
 
 
 @torch.no_grad()

@@ -219,15 +219,16 @@ class Trainer:
             valid = self.validate()
             return float(total_loss(valid, valid.counts(), phase))
 
-        before = score()
-        ridge = refit_linear_readout(model, equations, phase, score)
-        after = score()
-        if ridge is None:
+        refit = refit_linear_readout(model, equations, phase, score)
+        if refit is None:
             watcher.say("no solution is better on the validation data; kept what training found")
-        else:
-            watcher.say(f"validation loss {before:.6g} before, {after:.6g} after (ridge {ridge:g})")
-        if after < self.best_score:
-            self.best_score = after
+            return
+        watcher.say(
+            f"validation loss {refit.score_before:.6g} before, {refit.score_after:.6g} after "
+            f"(ridge {refit.ridge:g})"
+        )
+        if refit.score_after < self.best_score:
+            self.best_score = refit.score_after
             self._write_checkpoint(self.folder.best)
 
     def _write_checkpoint(self, path) -> None:

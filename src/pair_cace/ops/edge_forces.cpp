@@ -2,6 +2,8 @@
 
 #include "edge_forces.h"
 
+#include "torch_glue.h"
+
 #include <ATen/Dispatch.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -28,14 +30,6 @@ void check_edges(const char *operation, const Tensor &senders, const Tensor &rec
               receivers.size(0));
 }
 
-void check_index_range(const char *operation, const Tensor &index, int64_t n_atoms)
-{
-  const int64_t *p = index.const_data_ptr<int64_t>();
-  for (int64_t e = 0; e < index.size(0); ++e)
-    TORCH_CHECK(0 <= p[e] && p[e] < n_atoms, operation, ": expected indices from 0 to ",
-                n_atoms - 1, ", got ", p[e], " in edge ", e);
-}
-
 void check_vectors(const char *operation, const char *name, const Tensor &vectors)
 {
   TORCH_CHECK(vectors.dim() == 2 && vectors.size(1) == 3, operation, ": expected ", name,
@@ -52,8 +46,8 @@ Tensor edge_forces_cpu(const Tensor &gradient, const Tensor &senders, const Tens
   TORCH_CHECK(gradient.size(0) == senders.size(0), "edge_forces: expected one gradient per edge (",
               senders.size(0), "), got ", gradient.size(0));
   const Tensor g = gradient.contiguous(), s = senders.contiguous(), r = receivers.contiguous();
-  check_index_range("edge_forces", s, n_atoms);
-  check_index_range("edge_forces", r, n_atoms);
+  pair_cace::check_indices("edge_forces", s, n_atoms);
+  pair_cace::check_indices("edge_forces", r, n_atoms);
   Tensor forces = at::zeros({n_atoms, 3}, g.options());
   AT_DISPATCH_FLOATING_TYPES(g.scalar_type(), "edge_forces", [&] {
     pair_cace::add_edge_forces(g.const_data_ptr<scalar_t>(), s.const_data_ptr<int64_t>(),
@@ -68,8 +62,8 @@ Tensor edge_differences_cpu(const Tensor &values, const Tensor &senders, const T
   check_edges("edge_differences", senders, receivers);
   check_vectors("edge_differences", "values", values);
   const Tensor v = values.contiguous(), s = senders.contiguous(), r = receivers.contiguous();
-  check_index_range("edge_differences", s, v.size(0));
-  check_index_range("edge_differences", r, v.size(0));
+  pair_cace::check_indices("edge_differences", s, v.size(0));
+  pair_cace::check_indices("edge_differences", r, v.size(0));
   Tensor differences = at::empty({s.size(0), 3}, v.options());
   AT_DISPATCH_FLOATING_TYPES(v.scalar_type(), "edge_differences", [&] {
     pair_cace::edge_differences(v.const_data_ptr<scalar_t>(), s.const_data_ptr<int64_t>(),

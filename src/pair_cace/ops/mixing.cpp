@@ -15,7 +15,7 @@ struct Shape {
   int64_t nu_max = 0, n_invariants = 0;    // 0: A itself is wanted
 
   int64_t n_channels() const { return n_basis * n_basis; }
-  int64_t n_angular() const { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
+  int64_t n_angular() const { return n_angular_up_to(static_cast<int>(l_max)); }
 };
 
 class MixingOperation : public Operation {
@@ -103,10 +103,11 @@ Tensor or_none(const c10::optional<Tensor> &tensor)
   return tensor.has_value() && tensor->defined() ? tensor->contiguous() : Tensor();
 }
 
+// l_max of n_angular functions; one more than is allowed if there are too many.
 int64_t degree_of(int64_t n_angular)
 {
-  int64_t l = 0;
-  while ((l + 1) * (l + 2) * (l + 3) / 6 < n_angular) ++l;
+  int l = 0;
+  while (l <= max_degree && n_angular_up_to(l) < n_angular) ++l;
   return l;
 }
 
@@ -146,7 +147,8 @@ Shape shape_of(const Tensor &raw, const Tensor &weight, const Tensor &receiver, 
                 at::IntArrayRef(expected), ", got ", extra.sizes());
     check_same_type("mixing", {extra, receiver});
   }
-  TORCH_CHECK(shape.l_max <= 8, "mixing: expected l_max from 0 to 8, got ", shape.l_max);
+  TORCH_CHECK(shape.l_max <= max_degree, "mixing: expected l_max from 0 to ", max_degree, ", got ",
+              shape.l_max);
   return shape;
 }
 

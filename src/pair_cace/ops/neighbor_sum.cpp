@@ -94,7 +94,8 @@ Tensor neighbor_sum(const Tensor &vectors, const Tensor &senders, const Tensor &
                     double cutoff, int64_t exponent, int64_t l_max, int64_t n_atoms)
 {
   check_vectors("neighbor_sum", vectors, senders, receivers);
-  TORCH_CHECK(0 <= l_max && l_max <= 8, "neighbor_sum: expected l_max from 0 to 8, got ", l_max);
+  TORCH_CHECK(0 <= l_max && l_max <= max_degree, "neighbor_sum: expected l_max from 0 to ",
+              max_degree, ", got ", l_max);
   TORCH_CHECK(weights.dim() == 3 && (weights.size(1) == 1 || weights.size(1) == l_max + 1),
               "neighbor_sum: expected weights of shape (senders, 1 or ", l_max + 1,
               ", columns), got ", weights.sizes());

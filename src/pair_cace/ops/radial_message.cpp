@@ -109,7 +109,7 @@ Tensor radial_message(const Tensor &vectors, const Tensor &senders, const Tensor
               "radial_message: expected amplitude and decay of shape (n_radial, L+1, C), got ",
               amplitude.sizes(), " and ", decay.sizes(), " with A ", basis.sizes());
   const int64_t l_max = amplitude.size(1) - 1;
-  TORCH_CHECK(basis.size(2) == (l_max + 1) * (l_max + 2) * (l_max + 3) / 6,
+  TORCH_CHECK(basis.size(2) == n_angular_up_to(static_cast<int>(l_max)),
               "radial_message: A has ", basis.size(2), " angular functions, which does not fit l up to ",
               l_max);
   check_same_type("radial_message", {vectors, basis, amplitude, decay});

@@ -8,13 +8,12 @@
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
-inline constexpr int max_degree = 8;
-inline constexpr int max_angular = (max_degree + 1) * (max_degree + 2) * (max_degree + 3) / 6;
+inline constexpr int max_angular = n_angular_up_to(max_degree);
 
 // Number of 𝐥 below degree l, which is where degree l begins.
 constexpr int angular_before(int l)
 {
-  return l * (l + 1) * (l + 2) / 6;
+  return n_angular_up_to(l - 1);
 }
 
 // Calls body with l known at compile time, so that the (l+1)(l+2)/2 sums of a degree stay in registers.
@@ -79,17 +78,18 @@ template <class T> struct EdgeVectors {
   T r[3], length;
   int n = 0;    // lanes in use; the others hold an edge beyond the cutoff
 
-  void load(const Input<RealOf<T>> &vectors, const Grouping &groups, int64_t first, int count,
+  // As many edges from `first` on as there are lanes, and before `end`.
+  void load(const Input<RealOf<T>> &vectors, const Grouping &groups, int64_t first, int64_t end,
             double cutoff)
   {
     using Real = RealOf<T>;
-    n = count;
+    n = static_cast<int>(end - first < lanes_of<Real> ? end - first : lanes_of<Real>);
     for (int k = 0; k < 3; ++k) {
       VectorOf<T> value = VectorOf<T>{} + Real(k == 0 ? 2.0 * cutoff : 0.0), tangent{};
-      for (int e = 0; e < count; ++e) value[e] = vectors.value[3 * groups.edge(first + e) + k];
+      for (int e = 0; e < n; ++e) value[e] = vectors.value[3 * groups.edge(first + e) + k];
       if constexpr (is_dual<T>) {
         if (vectors.tangent)
-          for (int e = 0; e < count; ++e)
+          for (int e = 0; e < n; ++e)
             tangent[e] = vectors.tangent[3 * groups.edge(first + e) + k];
         r[k] = {value, tangent};
       } else {

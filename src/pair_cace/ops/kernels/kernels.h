@@ -24,13 +24,21 @@ struct Grouping {
   int64_t edge(int64_t k) const { return order ? order[k] : k; }
 };
 
+inline constexpr int max_degree = 8;    // highest l_max
+
+// N_l, the number of 𝐥 up to degree l_max.
+constexpr int n_angular_up_to(int l_max)
+{
+  return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6;
+}
+
 struct Basis {
   int l_max = 0, n_rbf = 0;
   double cutoff = 0.0;    // Å
   int exponent = 0;       // p of the polynomial cutoff
   double prefactor = 0.0;
 
-  int n_angular() const { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
+  int n_angular() const { return n_angular_up_to(l_max); }
 };
 
 // raw_{i,𝐥,n,w} = Σ_{e→i} R_n(r) f_c(r) û^𝐥 · weight_{j,l,w}                     (Eq. 3 and 5)
@@ -75,7 +83,7 @@ template <class Real> struct Mixing {
   Real *grad_extra = nullptr;
 
   int n_channels() const { return n_basis * n_basis; }
-  int n_angular() const { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
+  int n_angular() const { return n_angular_up_to(l_max); }
 };
 
 // message_{i,n',𝐥,c} = Σ_{e→i} a^(l)_{n',c} exp(−b^(l)_{n',c} r) f_c(r) A_{j,n',𝐥,c}        (Eq. 12)
@@ -95,7 +103,7 @@ template <class Real> struct RadialMessage {
   Real *grad_amplitude = nullptr, *grad_decay = nullptr;    // added, by one thread only
   Real *grad_basis = nullptr;
 
-  int n_angular() const { return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6; }
+  int n_angular() const { return n_angular_up_to(l_max); }
 };
 
 // N_B, the number of invariants of a column.

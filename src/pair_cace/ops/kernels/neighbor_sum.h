@@ -75,8 +75,7 @@ template <class T> class NeighborSummation {
   {
     const int64_t end = task_.by_receiver.start[atom + 1];
     for (first_ = task_.by_receiver.start[atom]; first_ < end; first_ += lanes) {
-      const int count = static_cast<int>(end - first_ < lanes ? end - first_ : lanes);
-      edges_.load(task_.vectors, task_.by_receiver, first_, count, task_.basis.cutoff);
+      edges_.load(task_.vectors, task_.by_receiver, first_, end, task_.basis.cutoff);
       basis_.evaluate(edges_, chi_.data());
       body();
     }

@@ -130,8 +130,7 @@ template <class T> class RadialMessages {
 
   void load_edges(int64_t first)
   {
-    const int count = static_cast<int>(n_edges_ - first < lanes ? n_edges_ - first : lanes);
-    edges_.load(task_.vectors, task_.groups, start_ + first, count, task_.cutoff);
+    edges_.load(task_.vectors, task_.groups, start_ + first, start_ + n_edges_, task_.cutoff);
   }
 
   static Number lane(const T &x, int e)

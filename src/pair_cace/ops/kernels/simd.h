@@ -1,5 +1,5 @@
 // Vector registers and dual numbers. Everything here lives in a namespace named after the instruction
-// set it is compiled for: the same source is compiled once for each, see CMakeLists.txt.
+// set it is compiled for: the same source is compiled once for each, see cmake/Kernels.cmake.
 //
 // Kernels are written once over a number type T:
 //   Vec<Real>          value only
