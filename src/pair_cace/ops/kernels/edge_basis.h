@@ -61,9 +61,8 @@ inline constexpr AngularSteps angular_steps;
 template <class T> inline void cutoff_function(T r, double cutoff, int p, T &value, T &slope)
 {
   using Real = RealOf<T>;
-  using V = VectorOf<T>;
-  const T x = r * (V{} + Real(1.0 / cutoff));
-  const auto number = [](double c) { return V{} + Real(c); };
+  const T x = r * broadcast(Real(1.0 / cutoff));
+  const auto number = [](double c) { return broadcast(Real(c)); };
   const T one = constant<T>(number(1.0));
   const T below = power(x, p - 1);
   const T polynomial = number(0.5 * (p + 1) * (p + 2)) * one -
@@ -85,7 +84,7 @@ template <class T> struct EdgeVectors {
     using Real = RealOf<T>;
     n = static_cast<int>(end - first < lanes_of<Real> ? end - first : lanes_of<Real>);
     for (int k = 0; k < 3; ++k) {
-      VectorOf<T> value = VectorOf<T>{} + Real(k == 0 ? 2.0 * cutoff : 0.0), tangent{};
+      VectorOf<T> value = broadcast(Real(k == 0 ? 2.0 * cutoff : 0.0)), tangent{};
       for (int e = 0; e < n; ++e) value[e] = vectors.value[3 * groups.edge(first + e) + k];
       if constexpr (is_dual<T>) {
         if (vectors.tangent)
@@ -120,44 +119,40 @@ template <class T> class EdgeBasis {
         radial_(basis.n_rbf), angular_(basis.n_angular())
   {}
 
-  // Fills chi (N_l, n_rbf).
-  void evaluate(const EdgeVectors<T> &edges, T *chi)
+  // Makes `radial` and `angular` of these edges.
+  void evaluate(const EdgeVectors<T> &edges)
   {
     const T inverse_length = inverse(edges.length);
-    inverse_shifted_ = inverse(edges.length + constant<T>(V{} + Real(1e-9)));
+    inverse_shifted_ = inverse(edges.length + constant<T>(broadcast(Real(1e-9))));
     for (int k = 0; k < 3; ++k) direction_[k] = edges.r[k] * inverse_shifted_;
     cutoff_function(edges.length, basis_.cutoff, basis_.exponent, fc_, fc_slope_);
-    scale_ = inverse_length * (V{} + Real(basis_.prefactor));
+    scale_ = inverse_length * broadcast(Real(basis_.prefactor));
     for (int n = 0; n < basis_.n_rbf; ++n) {
       sine_cosine(frequency(n) * edges.length, sine_[n], cosine_[n]);
       radial_[n] = sine_[n] * scale_ * fc_;
     }
-    angular_[0] = constant<T>(V{} + Real(1));
+    angular_[0] = constant<T>(broadcast(Real(1)));
     for (int k = 1; k < basis_.n_angular(); ++k)
       angular_[k] = angular_[angular_steps.lower[k]] * direction_[angular_steps.component[k]];
-    for (int k = 0; k < basis_.n_angular(); ++k)
-      for (int n = 0; n < basis_.n_rbf; ++n) chi[k * basis_.n_rbf + n] = angular_[k] * radial_[n];
   }
 
-  // From grad_chi (N_l, n_rbf), for the edges of the last `evaluate`: the gradient by their vectors,
-  // and by the frequencies, which is added if wanted.
-  void gradient(const EdgeVectors<T> &edges, const T *grad_chi, T (&grad_vector)[3],
-                V *grad_frequencies)
+  const T *radial() const { return radial_.data(); }      // (n_rbf,)  R_n f_c
+  const T *angular() const { return angular_.data(); }    // (N_l,)    û^𝐥
+
+  // From the gradients by `radial` and `angular`, for the edges of the last `evaluate`: the gradient by
+  // their vectors, and by the frequencies, which is added if wanted. Destroys grad_angular.
+  void gradient(const EdgeVectors<T> &edges, const T *grad_radial, T *grad_angular,
+                T (&grad_vector)[3], V *grad_frequencies)
   {
     const int n_rbf = basis_.n_rbf, n_angular = basis_.n_angular();
+    const T inverse_length = inverse(edges.length);
     T grad_length = zero<T>();
     for (int n = 0; n < n_rbf; ++n) {
-      T h = zero<T>();    // ∂E/∂(R_n f_c)
-      for (int k = 0; k < n_angular; ++k) h += grad_chi[k * n_rbf + n] * angular_[k];
-      const T radial_slope = (frequency(n) * cosine_[n] - sine_[n] * inverse(edges.length)) * scale_;
+      const T h = grad_radial[n];
+      const T radial_slope = (frequency(n) * cosine_[n] - sine_[n] * inverse_length) * scale_;
       grad_length += h * (radial_slope * fc_ + sine_[n] * scale_ * fc_slope_);
       if (grad_frequencies)
-        grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * (V{} + Real(basis_.prefactor)));
-    }
-    T grad_angular[max_angular];
-    for (int k = 0; k < n_angular; ++k) {
-      grad_angular[k] = zero<T>();
-      for (int n = 0; n < n_rbf; ++n) grad_angular[k] += grad_chi[k * n_rbf + n] * radial_[n];
+        grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * broadcast(Real(basis_.prefactor)));
     }
     T grad_direction[3] = {zero<T>(), zero<T>(), zero<T>()};
     for (int k = n_angular - 1; k > 0; --k) {
@@ -168,7 +163,7 @@ template <class T> class EdgeBasis {
     // û = r⃗ / (r + 1e-9)
     T along = zero<T>();
     for (int k = 0; k < 3; ++k) along += grad_direction[k] * direction_[k];
-    const T by_length = (grad_length - along * inverse_shifted_) * inverse(edges.length);
+    const T by_length = (grad_length - along * inverse_shifted_) * inverse_length;
     for (int k = 0; k < 3; ++k)
       grad_vector[k] = by_length * edges.r[k] + grad_direction[k] * inverse_shifted_;
   }
@@ -177,10 +172,10 @@ template <class T> class EdgeBasis {
   T frequency(int n) const
   {
     if constexpr (is_dual<T>)
-      return {V{} + frequencies_.value[n],
-              V{} + (frequencies_.tangent ? frequencies_.tangent[n] : Real(0))};
+      return {broadcast(frequencies_.value[n]),
+              broadcast(frequencies_.tangent ? frequencies_.tangent[n] : Real(0))};
     else
-      return V{} + frequencies_.value[n];
+      return broadcast(frequencies_.value[n]);
   }
 
   Basis basis_;

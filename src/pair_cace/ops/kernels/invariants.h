@@ -131,16 +131,14 @@ template <class T> [[gnu::always_inline]] inline T product_of(const Term &t, con
 template <class T>
 [[gnu::always_inline]] inline void add_term(const Term &t, const T *basis, T *invariants)
 {
-  using V = VectorOf<T>;
-  invariants[t.feature] += (V{} + RealOf<T>(t.coefficient)) * product_of(t, basis);
+  invariants[t.feature] += broadcast(RealOf<T>(t.coefficient)) * product_of(t, basis);
 }
 
 // grad_basis += of one term
 template <class T>
 [[gnu::always_inline]] inline void add_term_gradient(const Term &t, const T *basis, const T *grad_invariants, T *grad_basis)
 {
-  using V = VectorOf<T>;
-  const T g = (V{} + RealOf<T>(t.coefficient)) * grad_invariants[t.feature];
+  const T g = broadcast(RealOf<T>(t.coefficient)) * grad_invariants[t.feature];
   if (t.order == 1) {
     grad_basis[t.factor[0]] += g;
   } else if (t.order == 2) {

@@ -115,11 +115,10 @@ template <class T> class Mixer {
       if (task_.grad_extra) write_slab(result_.data(), n_angular_, m, task_.grad_extra);
     }
     if (task_.grad_raw)
-      write_by_atom(task_.grad_raw + first * n_raw_, n_raw_, n_, n_raw_,
-                    [&](int at) { return grad_raw_[place_in_raw_[at]]; });
+      write(task_.grad_raw, n_raw_, 0, n_raw_, [&](int at) { return grad_raw_[place_in_raw_[at]]; });
     if (task_.grad_receiver)
-      write_by_atom(task_.grad_receiver + first * task_.n_basis, task_.n_basis, n_, task_.n_basis,
-                    [&](int q) { return grad_receiver_[q]; });
+      write(task_.grad_receiver, task_.n_basis, 0, task_.n_basis,
+            [&](int q) { return grad_receiver_[q]; });
   }
 
  private:
@@ -146,10 +145,10 @@ template <class T> class Mixer {
   T weight(int64_t at) const
   {
     if constexpr (is_dual<T>)
-      return {V{} + weight_.data()[at],
-              V{} + (task_.weight.tangent ? weight_tangent_.data()[at] : Real(0))};
+      return {broadcast(weight_.data()[at]),
+              broadcast(task_.weight.tangent ? weight_tangent_.data()[at] : Real(0))};
     else
-      return V{} + weight_.data()[at];
+      return broadcast(weight_.data()[at]);
   }
 
   // Where the raw sums that go into channel c = (s, q) begin: (n_rbf, N_l) for every w = s or c.
@@ -267,9 +266,7 @@ template <class T> class Mixer {
   {
     const int size = n_entries * n_channels_;
     const int *place = places_in_slab(n_entries);
-    const int64_t row = int64_t(task_.n_radial) * size;
-    write_by_atom(to + first_ * row + m * size, row, n_, size,
-                  [&](int at) { return slab[place[at]]; });
+    write(to, task_.n_radial * size, m * size, size, [&](int at) { return slab[place[at]]; });
   }
 
   // Entries begin … begin + n_entries − 1 of the rows of this block; place(k) is where entry k goes.
@@ -277,12 +274,23 @@ template <class T> class Mixer {
   void read(const Input<Real> &from, int64_t row, int64_t begin, int n_entries, const Place &place)
   {
     if (!from.value) return;
-    const int64_t at = first_ * row + begin;
-    read_by_atom(from.value + at, row, n_, n_entries,
-                 [&](int k, V x) { place(k) = constant<T>(x); });
+    const auto rows_of = [&](const Real *table) {
+      return [=, this](int i) { return table + (first_ + i) * row + begin; };
+    };
+    rows_to_lanes<Real>(rows_of(from.value), n_, n_entries,
+                        [&](int k, V x) { place(k) = constant<T>(x); });
     if constexpr (is_dual<T>)
       if (from.tangent)
-        read_by_atom(from.tangent + at, row, n_, n_entries, [&](int k, V x) { place(k).d = x; });
+        rows_to_lanes<Real>(rows_of(from.tangent), n_, n_entries,
+                            [&](int k, V x) { place(k).d = x; });
+  }
+
+  // The other way; give(k) is entry k.
+  template <class Give>
+  void write(Real *to, int64_t row, int64_t begin, int n_entries, const Give &give)
+  {
+    lanes_to_rows<Real>([&](int i) { return to + (first_ + i) * row + begin; }, n_, n_entries, give,
+                        [](Real *at, V x, FirstLanes<Real> used) { used.store(at, x); });
   }
 
   const Mixing<Real> &task_;

@@ -1,11 +1,12 @@
-// Sums over neighbours. Two arrangements of lanes, and no transposition between them: the basis and its
-// gradient have one edge per lane, the sums over edges one column w of the weights per lane.
+// Sums over neighbours. The basis, and all gradients, have one edge per lane. The sums have one column of
+// the weights per lane if these fill a vector, or one pair of radial function and column if they are few.
 //
 // Counted per edge, with P = N_l · n_rbf, W = n_weights: value P·W multiply-adds; gradient P·W by the
 // vector, P·W by the weights. Read: 12 bytes of vector and the weights of the sender; written: none.
 #pragma once
 
 #include "edge_basis.h"
+#include "transpose.h"
 
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
@@ -17,56 +18,48 @@ template <class T> class NeighborSummation {
 
  public:
   explicit NeighborSummation(const NeighborSum<Real> &task)
-      : task_(task), n_products_(task.basis.n_angular() * task.basis.n_rbf),
-        columns_(vectors_for<Real>(task.n_weights)), basis_(task.basis, task.frequencies),
-        chi_(n_products_), grad_chi_(task.grad_raw ? n_products_ : 0), sums_(n_products_ * columns_),
-        weights_(int64_t(lanes) * task.n_degrees * columns_),
-        weight_tangents_(int64_t(lanes) * task.n_degrees * columns_),
-        weights_by_lane_(task.grad_raw ? task.n_degrees * task.n_weights : 0),
-        grad_frequencies_(task.basis.n_rbf)
+      : task_(task), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
+        n_weights_(task.n_weights), n_products_(n_angular_ * n_rbf_),
+        row_(task.n_degrees * task.n_weights), columns_(vectors_for<Real>(n_weights_)),
+        pairs_(vectors_for<Real>(n_rbf_ * n_weights_)), by_pairs_(saves_by_pairs()),
+        basis_(task.basis, task.frequencies), no_weights_(row_ + lanes),
+        sums_(task.grad_raw ? 0 : by_pairs_ ? n_angular_ * pairs_ : n_products_ * columns_),
+        chi_(task.grad_raw || by_pairs_ ? 0 : n_products_),
+        pair_values_(by_pairs_ ? pair_stride() * lanes : 0),
+        pair_tangents_(by_pairs_ && is_dual<T> ? pair_stride() * lanes : 0),
+        weights_by_lane_(task.grad_raw ? row_ : 0), grad_weights_(task.grad_weights ? row_ : 0),
+        grad_radial_(n_rbf_), grad_angular_(n_angular_), grad_frequencies_(n_rbf_)
   {}
 
   void values(int64_t atom)
   {
     sums_.clear();
     for_each_block(atom, [&] {
-      load_weights();
-      add_to_sums(results_of_chi(), weights_.data());
-      if (is_dual<T> && task_.weights.tangent)
-        add_to_sums(values_of_chi(), weight_tangents_.data());
+      if (by_pairs_)
+        add_by_pairs();
+      else
+        add_by_columns();
     });
-    Real *raw = task_.raw + atom * n_products_ * task_.n_weights;
-    for (int p = 0; p < n_products_; ++p)
-      for (int c = 0; c < columns_; ++c)
-        store_first(raw + p * task_.n_weights + c * lanes, sums_[p * columns_ + c],
-                    task_.n_weights - c * lanes);
+    Real *raw = task_.raw + atom * n_products_ * n_weights_;
+    if (by_pairs_)
+      store_rows(raw, n_angular_, n_rbf_ * n_weights_, pairs_);
+    else
+      store_rows(raw, n_products_, n_weights_, columns_);
   }
 
   void gradients(int64_t atom)
   {
-    const Real *grad_raw = task_.grad_raw + atom * n_products_ * task_.n_weights;
-    for (int p = 0; p < n_products_; ++p)    // with whole vectors for every product
-      for (int c = 0; c < columns_; ++c)
-        sums_[p * columns_ + c] =
-            load_first(grad_raw + p * task_.n_weights + c * lanes, task_.n_weights - c * lanes);
+    const Real *grad_raw = task_.grad_raw + atom * n_products_ * n_weights_;
     for_each_block(atom, [&] {
-      if (task_.grad_weights) add_to_weight_gradients();
-      if (task_.grad_vectors || task_.grad_frequencies) {
-        load_weights_by_lane();
-        chi_gradient(grad_raw);
-        T grad_vector[3];
-        basis_.gradient(edges_, grad_chi_.data(), grad_vector,
-                        task_.grad_frequencies ? grad_frequencies_.data() : nullptr);
-        if (task_.grad_vectors)
-          edges_.store_gradient(grad_vector, task_.by_receiver, first_, task_.grad_vectors);
-      }
+      if (task_.grad_weights) add_weight_gradients(grad_raw);
+      if (task_.grad_vectors || task_.grad_frequencies) add_vector_gradients(grad_raw);
     });
   }
 
   void finish()
   {
     if (task_.grad_frequencies)
-      for (int n = 0; n < task_.basis.n_rbf; ++n)
+      for (int n = 0; n < n_rbf_; ++n)
         task_.grad_frequencies[n] += sum_of_lanes(grad_frequencies_[n]);
   }
 
@@ -74,140 +67,247 @@ template <class T> class NeighborSummation {
   template <class Body> void for_each_block(int64_t atom, const Body &body)
   {
     const int64_t end = task_.by_receiver.start[atom + 1];
-    for (first_ = task_.by_receiver.start[atom]; first_ < end; first_ += lanes) {
-      edges_.load(task_.vectors, task_.by_receiver, first_, end, task_.basis.cutoff);
-      basis_.evaluate(edges_, chi_.data());
+    for (int64_t first = task_.by_receiver.start[atom]; first < end; first += lanes) {
+      edges_.load(task_.vectors, task_.by_receiver, first, end, task_.basis.cutoff);
+      basis_.evaluate(edges_);
+      for (int e = 0; e < edges_.n; ++e)
+        place_of_weights_[e] = task_.senders[task_.by_receiver.edge(first + e)] * row_;
+      first_ = first;
       body();
     }
   }
 
-  int64_t sender(int lane) const
+  // Weights of the sender of an edge; 0 for edges that are not there.
+  const Real *weights_of(const Real *table, int edge) const
   {
-    return task_.senders[task_.by_receiver.edge(first_ + lane)];
+    return edge < edges_.n ? table + place_of_weights_[edge] : no_weights_.data();
   }
 
-  // Products of degree d: all of them if there is one weight for all l.
-  int first_product(int d) const
+  // The 𝐥 that share the weights of degree d begin here; all do if there is one weight for all l.
+  int first_angular(int d) const
   {
-    return task_.n_degrees == 1 ? d * n_products_ : angular_before(d) * task_.basis.n_rbf;
+    return task_.n_degrees == 1 ? d * n_angular_ : angular_before(d);
   }
 
-  // weights_ (n_degrees, columns, lanes of edges) of whole vectors; edges that are not there weigh 0.
-  void load_weights()
+  void store_rows(Real *raw, int n_rows, int size, int vectors)
   {
-    load_weights(task_.weights.value, weights_.data());
-    if (is_dual<T> && task_.weights.tangent)
-      load_weights(task_.weights.tangent, weight_tangents_.data());
-  }
-
-  void load_weights(const Real *from, V *to)
-  {
-    const int n = task_.n_degrees * task_.n_weights;
-    for (int e = 0; e < lanes; ++e) {
-      const Real *row = e < edges_.n ? from + sender(e) * n : nullptr;
-      for (int d = 0; d < task_.n_degrees; ++d)
-        for (int c = 0; c < columns_; ++c)
-          to[(d * columns_ + c) * lanes + e] = row
-              ? load_first(row + d * task_.n_weights + c * lanes, task_.n_weights - c * lanes)
-              : V{};
+    for (int c = 0; c < vectors; ++c) {
+      const FirstLanes<Real> used(size - c * lanes);
+      for (int p = 0; p < n_rows; ++p)
+        used.store(raw + p * size + c * lanes, sums_[p * vectors + c]);
     }
   }
 
-  // chi_ as plain numbers, (products, chi_stride): the values, and what a result is made of (the
-  // values, or in the dual case the derivatives).
-  static constexpr int chi_stride = sizeof(T) / sizeof(Real);
-  const Real *values_of_chi() { return reinterpret_cast<const Real *>(chi_.data()); }
-  const Real *results_of_chi() { return values_of_chi() + (is_dual<T> ? lanes : 0); }
+  // ---- values, one column per lane: sums (products, columns) += Σ_e chi · weights --------------------
 
-  // sums (products, columns) += Σ_e chi · weights
-  void add_to_sums(const Real *chi, const V *weights)
+  void add_by_columns()
   {
-    for (int d = 0; d < task_.n_degrees; ++d)
-      for (int c = 0; c < columns_; ++c) {
+    for (int k = 0; k < n_angular_; ++k)
+      for (int n = 0; n < n_rbf_; ++n)
+        chi_[k * n_rbf_ + n] = basis_.angular()[k] * basis_.radial()[n];
+    const Real *chi = reinterpret_cast<const Real *>(chi_.data());
+    if constexpr (is_dual<T>) {
+      add_by_columns(chi + lanes, task_.weights.value);
+      if (task_.weights.tangent) add_by_columns(chi, task_.weights.tangent);
+    } else {
+      add_by_columns(chi, task_.weights.value);
+    }
+  }
+
+  void add_by_columns(const Real *chi, const Real *table)
+  {
+    constexpr int stride = sizeof(T) / sizeof(Real);
+    for (int c = 0; c < columns_; ++c) {
+      const FirstLanes<Real> used(n_weights_ - c * lanes);
+      for (int d = 0; d < task_.n_degrees; ++d) {
         V w[lanes];
-        for (int e = 0; e < lanes; ++e) w[e] = weights[(d * columns_ + c) * lanes + e];
-        const int end = first_product(d + 1);
-        for (int p = first_product(d); p < end; ++p) {
-          const Real *x = chi + int64_t(p) * chi_stride;
-          V even = sums_[p * columns_ + c], odd{};
 #pragma GCC unroll 16
-          for (int e = 0; e < lanes; e += 2) {
-            even += x[e] * w[e];
-            odd += x[e + 1] * w[e + 1];
-          }
-          sums_[p * columns_ + c] = even + odd;
+        for (int e = 0; e < lanes; ++e)
+          w[e] = used.load(weights_of(table, e) + d * n_weights_ + c * lanes);
+        const int end = first_angular(d + 1) * n_rbf_;
+        for (int p = first_angular(d) * n_rbf_; p < end; ++p) {
+          const Real *x = chi + p * stride;
+          V part[4] = {};    // short chains: the next products need not wait
+#pragma GCC unroll 16
+          for (int e = 0; e < lanes; ++e) part[e % 4] += x[e] * w[e];
+          sums_[p * columns_ + c] += (part[0] + part[1]) + (part[2] + part[3]);
         }
       }
+    }
+  }
+
+  // ---- values, one pair (n, w) per lane: sums (N_l, pairs) += Σ_e û^𝐥 · (R_n f_c weight_w) ------------
+
+  // Multiplications per edge of either way; a pair is made by one that is stored.
+  bool saves_by_pairs() const
+  {
+    return 2 * task_.n_degrees * n_rbf_ + n_angular_ * pairs_ < n_products_ * columns_;
+  }
+
+  // Pairs of an edge, and room for what is stored behind the last weight.
+  int64_t pair_stride() const { return pairs_ + 1; }
+
+  void add_by_pairs()
+  {
+    const Real *angular = reinterpret_cast<const Real *>(basis_.angular());
+    const Real *radial = reinterpret_cast<const Real *>(basis_.radial());
+    for (int d = 0; d < task_.n_degrees; ++d) {
+      const auto row = [&](const Real *table, int e) {
+        return weights_of(table, e) + d * n_weights_;
+      };
+      if constexpr (is_dual<T>) {
+        make_pairs(pair_values_, radial, task_.weights.value, row);
+        make_pairs(pair_tangents_, radial + lanes, task_.weights.value, row);
+        if (task_.weights.tangent)
+          make_pairs(pair_tangents_, radial, task_.weights.tangent, row, true);
+        add_by_pairs(d, angular + lanes, pair_values_);
+        add_by_pairs(d, angular, pair_tangents_);
+      } else {
+        make_pairs(pair_values_, radial, task_.weights.value, row);
+        add_by_pairs(d, angular, pair_values_);
+      }
+    }
+  }
+
+  template <class Row>
+  void make_pairs(Scratch<V> &pairs, const Real *radial, const Real *table, const Row &row,
+                  bool add = false)
+  {
+    constexpr int stride = sizeof(T) / sizeof(Real);
+    for (int e = 0; e < edges_.n; ++e) {
+      Real *to = reinterpret_cast<Real *>(pairs.data() + e * pair_stride());
+      for (int c = columns_ - 1; c >= 0; --c) {    // what a vector has too many is overwritten
+        const FirstLanes<Real> used(n_weights_ - c * lanes);
+        const V w = used.load(row(table, e) + c * lanes);
+        for (int n = 0; n < n_rbf_; ++n) {
+          Real *at = to + n * n_weights_ + c * lanes;
+          const V pair = radial[n * stride + e] * w;
+          if (add || columns_ > 1)
+            used.store(at, add ? used.load(at) + pair : pair);
+          else
+            store(at, pair);
+        }
+      }
+    }
+  }
+
+  void add_by_pairs(int d, const Real *angular, const Scratch<V> &pairs)
+  {
+    const int begin = first_angular(d), end = first_angular(d + 1);
+    in_pieces<8>(end - begin, [&]<int rows>(int k, std::integral_constant<int, rows>) {
+      in_pieces<2>(pairs_, [&]<int vectors>(int c, std::integral_constant<int, vectors>) {
+        add_block_by_pairs<rows, vectors>(begin + k, c, angular, pairs);
+      });
+    });
+  }
+
+  template <int rows, int vectors>
+  void add_block_by_pairs(int k, int c, const Real *angular, const Scratch<V> &pairs)
+  {
+    constexpr int stride = sizeof(T) / sizeof(Real);
+    V sum[rows][vectors];
+    for (int i = 0; i < rows; ++i)
+      for (int j = 0; j < vectors; ++j) sum[i][j] = sums_[(k + i) * pairs_ + c + j];
+    for (int e = 0; e < edges_.n; ++e) {
+      const V *pair = pairs.data() + e * pair_stride() + c;
+#pragma GCC unroll 8
+      for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; ++j) sum[i][j] += angular[(k + i) * stride + e] * pair[j];
+    }
+    for (int i = 0; i < rows; ++i)
+      for (int j = 0; j < vectors; ++j) sums_[(k + i) * pairs_ + c + j] = sum[i][j];
+  }
+
+  // ---- gradients, one edge per lane ------------------------------------------------------------------
+
+  void add_vector_gradients(const Real *grad_raw)
+  {
+    load_weights_by_lane();
+    for (int n = 0; n < n_rbf_; ++n) grad_radial_[n] = zero<T>();
+    for (int k = 0; k < n_angular_; ++k) grad_angular_[k] = zero<T>();
+    for (int d = 0; d < task_.n_degrees; ++d) {
+      const T *w = weights_by_lane_.data() + d * n_weights_;
+      for (int k = first_angular(d); k < first_angular(d + 1); ++k)
+        in_pieces<8>(n_rbf_, [&]<int size>(int n, std::integral_constant<int, size>) {
+          add_basis_gradient<size>(grad_raw + (k * n_rbf_ + n) * n_weights_, w, k, n);
+        });
+    }
+    T grad_vector[3];
+    basis_.gradient(edges_, grad_radial_.data(), grad_angular_.data(), grad_vector,
+                    task_.grad_frequencies ? grad_frequencies_.data() : nullptr);
+    if (task_.grad_vectors)
+      edges_.store_gradient(grad_vector, task_.by_receiver, first_, task_.grad_vectors);
+  }
+
+  // Of the products of 𝐥 = k with radial functions n … n + size − 1.
+  template <int size>
+  void add_basis_gradient(const Real *grad_raw, const T *weights, int k, int n)
+  {
+    T grad_chi[size];    // Σ_w grad_raw · weights
+    for (T &one : grad_chi) one = zero<T>();
+    for (int w = 0; w < n_weights_; ++w) {
+      const T weight = weights[w];
+#pragma GCC unroll 8
+      for (int i = 0; i < size; ++i) grad_chi[i] += broadcast(grad_raw[i * n_weights_ + w]) * weight;
+    }
+    const T angular = basis_.angular()[k];
+    T grad_angular = grad_angular_[k];
+#pragma GCC unroll 8
+    for (int i = 0; i < size; ++i) {
+      grad_radial_[n + i] += grad_chi[i] * angular;
+      grad_angular += grad_chi[i] * basis_.radial()[n + i];
+    }
+    grad_angular_[k] = grad_angular;
+  }
+
+  // weights_by_lane_ (n_degrees, n_weights)
+  void load_weights_by_lane()
+  {
+    rows_to_lanes<Real>([&](int e) { return task_.weights.value + place_of_weights_[e]; }, edges_.n,
+                        row_, [&](int k, V w) { weights_by_lane_[k] = constant<T>(w); });
+    if constexpr (is_dual<T>)
+      if (task_.weights.tangent)
+        rows_to_lanes<Real>([&](int e) { return task_.weights.tangent + place_of_weights_[e]; },
+                            edges_.n, row_, [&](int k, V w) { weights_by_lane_[k].d = w; });
   }
 
   // grad_weights of the senders += Σ_{𝐥 of degree l, n} chi · grad_raw
-  void add_to_weight_gradients()
+  void add_weight_gradients(const Real *grad_raw)
   {
-    const Real *chi = results_of_chi();
     for (int d = 0; d < task_.n_degrees; ++d)
-      for (int c = 0; c < columns_; ++c) {
-        V gradient[lanes] = {};
-        const int end = first_product(d + 1);
-        for (int p = first_product(d); p < end; ++p) {
-          const Real *x = chi + int64_t(p) * chi_stride;
-          const V g = sums_[p * columns_ + c];
-#pragma GCC unroll 16
-          for (int e = 0; e < lanes; ++e) gradient[e] += x[e] * g;
-        }
-        const int used = task_.n_weights - c * lanes;
-        for (int e = 0; e < edges_.n; ++e) {
-          Real *to = task_.grad_weights + (sender(e) * task_.n_degrees + d) * task_.n_weights + c * lanes;
-          store_first(to, load_first(to, used) + gradient[e], used);
-        }
-      }
-  }
-
-  // weights_by_lane_ (n_degrees, n_weights), one edge per lane
-  void load_weights_by_lane()
-  {
-    const int n = task_.n_degrees * task_.n_weights;
-    const Real *rows[lanes], *tangents[lanes];
-    for (int e = 0; e < edges_.n; ++e) {
-      rows[e] = task_.weights.value + sender(e) * n;
-      tangents[e] = task_.weights.tangent ? task_.weights.tangent + sender(e) * n : nullptr;
-    }
-    for (int k = 0; k < n; ++k) {
-      V value{}, tangent{};
-      for (int e = 0; e < edges_.n; ++e) value[e] = rows[e][k];
-      if constexpr (is_dual<T>) {
-        if (task_.weights.tangent)
-          for (int e = 0; e < edges_.n; ++e) tangent[e] = tangents[e][k];
-        weights_by_lane_[k] = {value, tangent};
-      } else {
-        weights_by_lane_[k] = value;
-      }
-    }
-  }
-
-  // grad_chi (products) = Σ_w grad_raw · weights
-  void chi_gradient(const Real *grad_raw)
-  {
-    for (int d = 0; d < task_.n_degrees; ++d) {
-      const T *w = weights_by_lane_.data() + d * task_.n_weights;
-      const int end = first_product(d + 1);
-      for (int p = first_product(d); p < end; ++p) {
-        const Real *g = grad_raw + int64_t(p) * task_.n_weights;
-        T total = zero<T>();
-        for (int c = 0; c < task_.n_weights; ++c) total += (V{} + g[c]) * w[c];
-        grad_chi_[p] = total;
-      }
-    }
+      in_pieces<12>(n_weights_, [&]<int size>(int w, std::integral_constant<int, size>) {
+        V gradient[size] = {};
+        for (int k = first_angular(d); k < first_angular(d + 1); ++k)
+          for (int n = 0; n < n_rbf_; ++n) {
+            const V chi = result_of(basis_.angular()[k] * basis_.radial()[n]);
+            const Real *g = grad_raw + (k * n_rbf_ + n) * n_weights_ + w;
+#pragma GCC unroll 12
+            for (int i = 0; i < size; ++i) gradient[i] += chi * g[i];
+          }
+        for (int i = 0; i < size; ++i) grad_weights_[d * n_weights_ + w + i] = gradient[i];
+      });
+    lanes_to_rows<Real>([&](int e) { return task_.grad_weights + place_of_weights_[e]; }, edges_.n,
+                        row_, [&](int k) { return grad_weights_[k]; },
+                        [](Real *at, V x, FirstLanes<Real> used) { used.store(at, used.load(at) + x); });
   }
 
   const NeighborSum<Real> &task_;
-  int n_products_, columns_;
+  int n_angular_, n_rbf_, n_weights_, n_products_;
+  int row_;                 // weights of a sender
+  int columns_, pairs_;     // vectors for all weights, and for all pairs
+  bool by_pairs_;
   EdgeBasis<T> basis_;
   EdgeVectors<T> edges_;
   int64_t first_ = 0;
-  Scratch<T> chi_, grad_chi_;    // (products)
-  Scratch<V> sums_;              // (products, columns): the sums, or their gradient
-  Scratch<V> weights_, weight_tangents_;
+  int64_t place_of_weights_[lanes] = {};
+  Scratch<Real> no_weights_;
+  Scratch<V> sums_;
+  Scratch<T> chi_;
+  Scratch<V> pair_values_, pair_tangents_;    // (edges, pairs + 1)
   Scratch<T> weights_by_lane_;
+  Scratch<V> grad_weights_;
+  Scratch<T> grad_radial_, grad_angular_;
   Scratch<V> grad_frequencies_;
 };
 

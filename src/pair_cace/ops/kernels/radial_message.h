@@ -162,9 +162,9 @@ template <class T> class RadialMessages {
   template <class Numbers> static T number(Numbers &numbers, int64_t e)
   {
     if constexpr (is_dual<T>)
-      return {V{} + numbers[e].a, V{} + numbers[e].d};
+      return {broadcast(numbers[e].a), broadcast(numbers[e].d)};
     else
-      return V{} + numbers[e].a;
+      return broadcast(numbers[e].a);
   }
 
   int64_t other(int64_t e) const { return task_.other[task_.groups.edge(start_ + e)]; }

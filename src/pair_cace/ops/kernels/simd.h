@@ -15,6 +15,7 @@
 #include <cstring>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -49,9 +50,10 @@ template <class Real> constexpr int vectors_for(int n)
   return (n + lanes_of<Real> - 1) / lanes_of<Real>;
 }
 
+// value − 0 is value, also for −0, and so the compiler leaves it out; not so 0 + value.
 template <class Real> inline Vec<Real> broadcast(Real value)
 {
-  return Vec<Real>{} + value;
+  return value - Vec<Real>{};
 }
 
 template <class Real> inline Vec<Real> load(const Real *p)
@@ -66,33 +68,76 @@ template <class Real> inline void store(Real *p, Vec<Real> v)
   std::memcpy(p, &v, sizeof v);
 }
 
-// The first n values, with 0 behind them; memory behind them is not touched.
+// The first n lanes of a vector (all, if n is larger than that): reads 0 into the others, and neither
+// reads nor writes memory behind them.
+template <class Real> class FirstLanes {
+ public:
+  explicit FirstLanes(int n) : n_(n < lanes_of<Real> ? n : lanes_of<Real>)
+  {
+#if defined(__AVX512F__)
+    mask_ = static_cast<Mask>((1u << n_) - 1);
+#endif
+  }
+
+  Vec<Real> load(const Real *p) const
+  {
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<Real, float>)
+      return (Vec<Real>)_mm512_maskz_loadu_ps(mask_, p);
+    else
+      return (Vec<Real>)_mm512_maskz_loadu_pd(mask_, p);
+#else
+    if (n_ == lanes_of<Real>) return pair_cace::load(p);
+    Real padded[lanes_of<Real>] = {};
+    for (int k = 0; k < n_; ++k) padded[k] = p[k];
+    return pair_cace::load(padded);
+#endif
+  }
+
+  void store(Real *p, Vec<Real> v) const
+  {
+#if defined(__AVX512F__)
+    if constexpr (std::is_same_v<Real, float>)
+      _mm512_mask_storeu_ps(p, mask_, (__m512)v);
+    else
+      _mm512_mask_storeu_pd(p, mask_, (__m512d)v);
+#else
+    if (n_ == lanes_of<Real>) return pair_cace::store(p, v);
+    for (int k = 0; k < n_; ++k) p[k] = v[k];
+#endif
+  }
+
+ private:
+  int n_;
+#if defined(__AVX512F__)
+  using Mask = std::conditional_t<std::is_same_v<Real, float>, __mmask16, __mmask8>;
+  Mask mask_;
+#endif
+};
+
 template <class Real> inline Vec<Real> load_first(const Real *p, int n)
 {
-  if (n >= lanes_of<Real>) return load(p);
-#if defined(__AVX512F__)
-  if constexpr (std::is_same_v<Real, float>)
-    return (Vec<Real>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
-  else
-    return (Vec<Real>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), p);
-#else
-  Real padded[lanes_of<Real>] = {};
-  for (int k = 0; k < n; ++k) padded[k] = p[k];
-  return load(padded);
-#endif
+  return FirstLanes<Real>(n).load(p);
 }
 
 template <class Real> inline void store_first(Real *p, Vec<Real> v, int n)
 {
-  if (n >= lanes_of<Real>) return store(p, v);
-#if defined(__AVX512F__)
-  if constexpr (std::is_same_v<Real, float>)
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), (__m512)v);
-  else
-    _mm512_mask_storeu_pd(p, static_cast<__mmask8>((1u << n) - 1), (__m512d)v);
-#else
-  for (int k = 0; k < n; ++k) p[k] = v[k];
-#endif
+  FirstLanes<Real>(n).store(p, v);
+}
+
+// Calls body(first, size known at compile time) for pieces of 0 … n − 1, as equal as can be, of at most
+// `largest`: what is summed for the entries of a piece stays in registers.
+template <int largest, class Body>
+[[gnu::always_inline]] inline void in_pieces(int n, const Body &body)
+{
+  for (int first = 0, left = (n + largest - 1) / largest; left > 0; --left) {
+    const int size = (n - first + left - 1) / left;
+    [&]<int... smaller>(std::integer_sequence<int, smaller...>) {
+      (void)((size == smaller + 1 &&
+              (body(first, std::integral_constant<int, smaller + 1>()), true)) || ...);
+    }(std::make_integer_sequence<int, largest>());
+    first += size;
+  }
 }
 
 template <class V> inline auto sum_of_lanes(V v)
@@ -192,16 +237,27 @@ template <class T> inline T where_below(T x, RealOf<T> limit, T then)
 
 template <class T> inline T power(T x, int n)
 {
-  T result = constant<T>(VectorOf<T>{} + RealOf<T>(1));
+  T result = constant<T>(broadcast(RealOf<T>(1)));
   for (; n > 0; n >>= 1, x = x * x)
     if (n & 1) result = result * x;
   return result;
 }
 
-constexpr double factorial(int n)
-{
-  return n < 2 ? 1.0 : n * factorial(n - 1);
-}
+// 1/k!, with alternating signs of every second k if it is for a sine or cosine.
+struct TaylorSeries {
+  double exponential[24] = {}, trigonometric[24] = {};
+
+  constexpr TaylorSeries()
+  {
+    double factorial = 1.0;
+    for (int k = 0; k < 24; ++k) {
+      if (k > 0) factorial *= k;
+      exponential[k] = 1.0 / factorial;
+      trigonometric[k] = (k / 2 % 2 == 0 ? 1.0 : -1.0) / factorial;
+    }
+  }
+};
+inline constexpr TaylorSeries taylor;
 
 template <class Real> struct Rounding;    // x + magic − magic rounds to the nearest integer
 template <> struct Rounding<float> {
@@ -233,9 +289,9 @@ template <class V> inline V exponential(V x)
   const V shifted = x * Real(1.44269504088896340736) + C::magic;
   const V n = shifted - C::magic;
   const V f = (x - n * C::ln2[0]) - n * C::ln2[1];
-  V series = V{} + Real(1.0 / factorial(C::exp_terms));
+  V series = broadcast(Real(taylor.exponential[C::exp_terms]));
 #pragma GCC unroll 16
-  for (int k = C::exp_terms - 1; k >= 0; --k) series = series * f + Real(1.0 / factorial(k));
+  for (int k = C::exp_terms - 1; k >= 0; --k) series = series * f + Real(taylor.exponential[k]);
   const Bits exponent = (Bits)shifted - (Bits)broadcast(C::magic) + C::bias;
   return series * (V)(exponent << C::mantissa);
 }
@@ -256,13 +312,12 @@ template <class V> inline void sine_cosine(V x, V &sine, V &cosine)
   const V n = shifted - C::magic;
   const V f = ((x - n * C::quarter_turn[0]) - n * C::quarter_turn[1]) - n * C::quarter_turn[2];
   const V f2 = f * f;
-  const auto sign = [](int k) { return k % 2 == 0 ? 1.0 : -1.0; };
-  V s = V{} + Real(sign(C::sine_terms) / factorial(2 * C::sine_terms + 1));
-  V c = V{} + Real(sign(C::cosine_terms) / factorial(2 * C::cosine_terms));
+  V s = broadcast(Real(taylor.trigonometric[2 * C::sine_terms + 1]));
+  V c = broadcast(Real(taylor.trigonometric[2 * C::cosine_terms]));
 #pragma GCC unroll 16
-  for (int k = C::sine_terms - 1; k >= 0; --k) s = s * f2 + Real(sign(k) / factorial(2 * k + 1));
+  for (int k = C::sine_terms - 1; k >= 0; --k) s = s * f2 + Real(taylor.trigonometric[2 * k + 1]);
 #pragma GCC unroll 16
-  for (int k = C::cosine_terms - 1; k >= 0; --k) c = c * f2 + Real(sign(k) / factorial(2 * k));
+  for (int k = C::cosine_terms - 1; k >= 0; --k) c = c * f2 + Real(taylor.trigonometric[2 * k]);
   s = s * f;
   const Bits quadrant = (Bits)shifted;
   const V swapped_s = (quadrant & 1) != 0 ? c : s, swapped_c = (quadrant & 1) != 0 ? s : c;

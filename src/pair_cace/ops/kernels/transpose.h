@@ -1,4 +1,4 @@
-// Between tensors, where an atom's values lie side by side, and registers with one atom per lane.
+// Between rows of memory, one for each atom (or edge), and registers with one atom (or edge) per lane.
 #pragma once
 
 #include "simd.h"
@@ -34,33 +34,35 @@ template <class Real> [[gnu::always_inline]] inline void transpose(Vec<Real> (&r
   if constexpr (n > 8) swap_blocks(std::integral_constant<int, 8>());
 }
 
-// Reads n_entries values of each of n_atoms ≤ lanes rows, which are `row` apart, and calls
-// take(entry, values of all atoms); lanes without atom are 0.
-template <class Real, class Take>
-inline void read_by_atom(const Real *from, int64_t row, int n_atoms, int n_entries, const Take &take)
+// Reads the entries 0 … n_entries − 1 of n ≤ lanes rows, which begin at row(0), row(1), …, and calls
+// take(entry, its values in all rows); lanes without a row are 0.
+template <class Real, class Row, class Take>
+inline void rows_to_lanes(const Row &row, int n, int n_entries, const Take &take)
 {
   constexpr int lanes = lanes_of<Real>;
   for (int first = 0; first < n_entries; first += lanes) {
     const int count = n_entries - first < lanes ? n_entries - first : lanes;
+    const FirstLanes<Real> used(count);
     Vec<Real> rows[lanes];
-    for (int i = 0; i < lanes; ++i)
-      rows[i] = i < n_atoms ? load_first(from + i * row + first, count) : Vec<Real>{};
+    for (int i = 0; i < lanes; ++i) rows[i] = i < n ? used.load(row(i) + first) : Vec<Real>{};
     transpose<Real>(rows);
     for (int k = 0; k < count; ++k) take(first + k, rows[k]);
   }
 }
 
-// Writes what give(entry) returns for all atoms.
-template <class Real, class Give>
-inline void write_by_atom(Real *to, int64_t row, int n_atoms, int n_entries, const Give &give)
+// The other way: put(where an entry of a row begins, vector, lanes in use) stores what give(entry)
+// returns for all rows.
+template <class Real, class Row, class Give, class Put>
+inline void lanes_to_rows(const Row &row, int n, int n_entries, const Give &give, const Put &put)
 {
   constexpr int lanes = lanes_of<Real>;
   for (int first = 0; first < n_entries; first += lanes) {
     const int count = n_entries - first < lanes ? n_entries - first : lanes;
+    const FirstLanes<Real> used(count);
     Vec<Real> rows[lanes];
     for (int k = 0; k < lanes; ++k) rows[k] = k < count ? give(first + k) : Vec<Real>{};
     transpose<Real>(rows);
-    for (int i = 0; i < n_atoms; ++i) store_first(to + i * row + first, rows[i], count);
+    for (int i = 0; i < n; ++i) put(row(i) + first, rows[i], used);
   }
 }
 
