@@ -93,7 +93,9 @@ def counted(call: Call, output: torch.Tensor, gradient: bool) -> tuple[float, fl
         basis = 40 * n_rbf + 2 * n_angular + products
         size += n_edges * a[3][0].numel() * a[3].element_size()
         n_terms = len({0, 3} & set(call.wanted)) if gradient else 1
-        return n_edges * (basis + (4 * products if gradient else 0) + 2 * n_terms * products * n_weights), size
+        return n_edges * (
+            basis + (4 * products if gradient else 0) + 2 * n_terms * products * n_weights
+        ), size
     if call.name == "radial_message":
         n_edges, (_, n_radial, n_angular, n_channels) = len(a[0]), output.shape
         n_factors = a[4].numel()
@@ -103,7 +105,9 @@ def counted(call: Call, output: torch.Tensor, gradient: bool) -> tuple[float, fl
     n_atoms, n_radial = output.shape[:2]
     columns = n_atoms * n_radial * output.shape[-1]
     flops = 0
-    if a[0] is not None:  # mixing: Σ_n raw W, times θ; again in the gradient, and one or two times back
+    if (
+        a[0] is not None
+    ):  # mixing: Σ_n raw W, times θ; again in the gradient, and one or two times back
         n_angular, n_rbf = a[0].shape[1:3]
         n_terms = 1 if not gradient else 2 + (1 in call.wanted)
         flops += columns * (2 * n_angular * n_rbf + 2 * n_angular) * n_terms

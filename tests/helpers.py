@@ -32,6 +32,7 @@ KINDS = {
     "Bchi-one-channel": dict(n_layers=1, bchi_per_channel=False),
     "Bchi-one-weight": dict(n_layers=1, bchi_per_l=False, bchi_per_channel=False),
     "Bchi-hidden": dict(n_layers=1, bchi_hidden=(7,)),
+    "T2-Bchi": dict(n_layers=2, bchi_hidden=(7, 5), n_radial=5),
     "T2-all": dict(n_layers=2, messages=("M", "Ar", "Bchi"), l_max=3),
     "one-embedding": dict(n_layers=1, embed_receiver_nodes=False, messages=("M", "Ar", "Bchi")),
     "zbl": dict(zbl_cutoff=2.0),

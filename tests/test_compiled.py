@@ -15,15 +15,21 @@ from pair_cace.data.graph import Graph
 from pair_cace.nn import Hyperparameters
 from pair_cace.nn.derivatives import predict
 from pair_cace.nn.invariants import number_of_invariants
-from pair_cace.operations import mixed_basis, mixed_invariants, neighbor_sum, radial_message
+from pair_cace.operations import (
+    evaluate,
+    mixed_basis,
+    mixed_invariants,
+    neighbor_sum,
+    radial_message,
+)
 from systems import CUTOFF, SYSTEMS
 
 DTYPES = [torch.float64, torch.float32]
 
 
 def both_ways(settings: Hyperparameters, graph: Graph, dtype: torch.dtype) -> list[dict]:
-    """Energies, forces, stresses, and the gradient by the parameters of something made of all three;
-    in plain torch and by the compiled operations."""
+    """Energies, forces, stresses, and the gradient by the parameters of something made of all three, and
+    what `evaluate` says; in plain torch and by the compiled operations."""
     found = []
     for compiled in (False, True):
         model = random_model(settings, dtype=dtype)
@@ -37,10 +43,15 @@ def both_ways(settings: Hyperparameters, graph: Graph, dtype: torch.dtype) -> li
             loss = loss + 10.0 * prediction.stresses.square().sum()
         trained = [p for p in model.parameters() if p.requires_grad]
         loss.backward(inputs=trained)
+        edges = (graph.senders, graph.receivers, graph.species, graph.n_atoms)
+        energies, gradient = model.evaluate(graph.vectors, *edges)
+        assert not energies.requires_grad and not gradient.requires_grad
         found.append(
             {
                 "energies": prediction.atom_energies.detach(),
                 "forces": prediction.forces.detach(),
+                "evaluated energies": energies,
+                "gradient by vectors": gradient,
                 "parameters": torch.cat([p.grad.flatten() for p in trained if p.grad is not None]),
             }
         )
@@ -55,7 +66,7 @@ def assert_both_ways_agree(settings: Hyperparameters, graph: Graph, dtype: torch
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float64", "float32"])
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("kind", ["T0", "T2-all"])
+@pytest.mark.parametrize("kind", ["T0", "T2-all", "T2-Bchi"])
 def test_every_system(kind, system, dtype):
     assert_both_ways_agree(settings_of(kind), Graph.of(SYSTEMS[system](), CUTOFF), dtype)
 
@@ -83,8 +94,9 @@ def test_highest_degree():
     assert_both_ways_agree(settings, graph, torch.float64)
 
 
-def test_edges_in_any_order():
-    model = random_model(settings_of("T2-all"))
+@pytest.mark.parametrize("kind", ["T2-all", "T2-Bchi"])
+def test_edges_in_any_order(kind):
+    model = random_model(settings_of(kind))
     graph = Graph.of(SYSTEMS["liquid"](), CUTOFF)
     order = torch.randperm(len(graph.senders))
     shuffled = dataclasses.replace(
@@ -105,7 +117,7 @@ def test_every_set_of_instructions(instructions):
         "import test_compiled as t; from helpers import settings_of; from systems import SYSTEMS\n"
         "from pair_cace.data.graph import Graph\n"
         "graph = Graph.of(SYSTEMS['liquid'](), t.CUTOFF)\n"
-        "for kind in ('T2-all', 'nu4'):\n"
+        "for kind in ('T2-all', 'T2-Bchi', 'nu4'):\n"
         "    for dtype in t.DTYPES: t.assert_both_ways_agree(settings_of(kind), graph, dtype)\n"
         "import torch; print(torch.ops.pair_cace.instructions())"
     )
@@ -118,8 +130,9 @@ def test_every_set_of_instructions(instructions):
     assert run.stdout.strip() in (instructions, "baseline")
 
 
-def test_threads_do_not_change_the_result():
-    model = random_model(settings_of("T2-all"))
+@pytest.mark.parametrize("kind", ["T2-all", "T2-Bchi"])
+def test_threads_do_not_change_the_result(kind):
+    model = random_model(settings_of(kind))
     graph = Graph.of(SYSTEMS["liquid"]() * (5, 3, 3), CUTOFF)
     n_threads = torch.get_num_threads()
     try:
@@ -253,6 +266,44 @@ def test_what_mixing_refuses():
         mixed_basis(raw, weight, receiver, random(N_ATOMS, N_RADIAL, 4, C))
     with pytest.raises(RuntimeError, match="nu_max from 1 to 4"):
         mixed_invariants(raw, weight, receiver, None, 5)
+
+
+def arguments_of_evaluate(**changes) -> dict:
+    """For three atoms, two of which only send; L = 1, nu = 2, K = 1, two radial functions."""
+    n_features = 2 * number_of_invariants(1, 2)
+    arguments = dict(
+        vectors=torch.rand(2, 3) + 0.5, senders=torch.tensor([1, 2]), receivers=torch.tensor([0, 0]),
+        sender=torch.rand(3, 1), receiver=torch.rand(1, 1), frequencies=torch.rand(2),
+        mixing=torch.rand(2, 2, 2, 1), readout=[torch.rand(1, n_features), torch.rand(1)], linear=[],
+        messages=[], n_layers=0, prefactor=1.0, cutoff=4.0, exponent=6, nu_max=2, n_degrees=1,
+        norm=1.0, n_atoms=1,
+    )  # fmt: skip
+    return arguments | changes
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"vectors": torch.rand(2, 2)}, r"expected vectors of shape \(E, 3\), got \[2, 2\]"),
+        ({"vectors": torch.rand(2, 3).double()}, "all tensors in float32, or all in float64"),
+        ({"senders": torch.tensor([1, 3])}, "expected indices from 0 to 2, got 3 in edge 1"),
+        ({"receivers": torch.tensor([0, 1])}, "expected indices from 0 to 0, got 1 in edge 1"),
+        ({"mixing": torch.rand(2, 2, 2, 4)}, "do not fit each other"),
+        ({"readout": [torch.rand(1, 3), torch.rand(1)]}, "of readout, got"),
+        (
+            {"readout": [torch.rand(2, 4), torch.rand(2)]},
+            "expected one output of the readout, got 2",
+        ),
+        ({"readout": [torch.rand(1, 4)]}, "pairs of weight and bias, got 1"),
+        ({"linear": [torch.rand(1, 3), torch.rand(1)]}, "of linear readout, got"),
+        ({"n_layers": 1, "messages": [torch.rand(1, 4), torch.rand(1)]}, "no atoms that only send"),
+        ({"n_degrees": 3}, "expected 1 or 2 weights of a message, got 3"),
+    ],
+)
+def test_what_evaluate_refuses(change, message):
+    assert evaluate(**arguments_of_evaluate())[0].shape == (1,)
+    with pytest.raises(RuntimeError, match=message):
+        evaluate(**arguments_of_evaluate(**change))
 
 
 @pytest.mark.parametrize("l_max", range(9))

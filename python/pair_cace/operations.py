@@ -38,3 +38,4 @@ neighbor_sum = torch.ops.pair_cace.neighbor_sum
 mixed_basis = torch.ops.pair_cace.mixed_basis
 mixed_invariants = torch.ops.pair_cace.mixed_invariants
 radial_message = torch.ops.pair_cace.radial_message
+evaluate = torch.ops.pair_cace.evaluate

@@ -4,7 +4,6 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/script.h>
@@ -123,35 +122,31 @@ void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
     return torch::from_blob(data, shape, type).to(loaded_->device);
   };
   const auto to_host = [](const at::Tensor &tensor, std::vector<double> &values) {
-    const at::Tensor host = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
-    const double *data = host.const_data_ptr<double>();
-    values.assign(data, data + host.numel());
+    make_room(values, tensor.numel());
+    torch::from_blob(values.data(), tensor.sizes(), at::kDouble).copy_(tensor);
   };
 
   // The profiling executor would spend the first steps of a run on optimising a graph that is run
   // by library kernels anyway; interpret it.
   torch::jit::GraphOptimizerEnabledGuard interpret(false);
   try {
-    const int64_t n_edges = edges.n_edges();
-    at::Tensor vectors = on_device(edges.vectors, {n_edges, 3}, at::kDouble);
-    vectors.requires_grad_(true);
-    const at::Tensor energies = loaded_->module
-                                    .forward({vectors,
-                                              on_device(edges.senders, {n_edges}, at::kLong),
-                                              on_device(edges.receivers, {n_edges}, at::kLong),
-                                              on_device(edges.species, {edges.n_rows()}, at::kLong),
-                                              edges.n_atoms})
-                                    .toTensor();
-    const at::Tensor gradient = torch::autograd::grad({energies.sum()}, {vectors})[0];
-    to_host(energies, out.energies);
-    to_host(gradient, out.edge_gradient);
+    const int64_t n_edges = edges.n_edges;
+    const auto result =
+        loaded_->module.get_method("evaluate")({on_device(edges.vectors, {n_edges, 3}, at::kDouble),
+                                                on_device(edges.senders, {n_edges}, at::kLong),
+                                                on_device(edges.receivers, {n_edges}, at::kLong),
+                                                on_device(edges.species, {edges.n_rows()}, at::kLong),
+                                                edges.n_atoms})
+            .toTuple();
+    to_host(result->elements()[0].toTensor(), out.energies);
+    to_host(result->elements()[1].toTensor(), out.edge_gradient);
   } catch (const c10::Error &error) {
     throw std::runtime_error(std::string("the model could not be evaluated: ") +
                              error.what_without_backtrace());
   }
 
-  for (double energy : out.energies)
-    if (!std::isfinite(energy))
+  for (int64_t i = 0; i < edges.n_atoms; ++i)
+    if (const double energy = out.energies[i]; !std::isfinite(energy))
       throw std::runtime_error(
           "expected finite energies, got " + std::to_string(energy) +
           "; the simulation has left the range of the model: look at the last frames for atoms "

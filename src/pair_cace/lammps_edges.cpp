@@ -3,6 +3,10 @@
 #include "atom.h"
 #include "neigh_list.h"
 
+#include "ops/threads.h"
+
+#include <cstring>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -32,35 +36,76 @@ void Rows::append_ghosts(const Atom &atom, const std::vector<int> &atomic_number
   }
 }
 
-void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int> &atomic_numbers,
-                  const Rows &rows, double cutoff, EdgeList &edges)
-{
-  edges.clear();
-  edges.n_atoms = rows.n_local;
-  for (int i : rows.atoms) edges.species.push_back(atomic_numbers[atom.type[i]]);
+namespace {
 
+// Edges of the local rows begin … end − 1, written from place `at` on; returns the place behind them.
+int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &list, const Atom &atom,
+                    const Rows &rows, double cutoff, EdgeList &edges)
+{
   const double *const *x = atom.x;
   const double cutoff_squared = cutoff * cutoff;
-  for (int ii = 0; ii < list.inum; ++ii) {
-    const int i = list.ilist[ii];
-    const int receiver = rows.of_atom[i];
-    if (receiver == Rows::none) continue;
-    for (int jj = 0; jj < list.numneigh[i]; ++jj) {
+  for (int64_t receiver = begin; receiver < end; ++receiver) {
+    const int i = rows.atoms[receiver];
+    const int64_t n_neighbors = edges.first_of_row[receiver + 1] - edges.first_of_row[receiver];
+    for (int64_t jj = 0; jj < n_neighbors; ++jj) {
       const int j = list.firstneigh[i][jj] & NEIGHMASK;
       const int sender = rows.of_atom[j];
-      if (sender == Rows::none) continue;
       const double r[3] = {x[i][0] - x[j][0], x[i][1] - x[j][1], x[i][2] - x[j][2]};
       const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
-      if (r_squared >= cutoff_squared) continue;
+      if (r_squared >= cutoff_squared || sender == Rows::none) continue;
       if (r_squared == 0.0)
         throw std::runtime_error("two atoms are at the same place (atom IDs " +
                                  std::to_string(atom.tag[i]) + " and " +
                                  std::to_string(atom.tag[j]) +
                                  "); remove one of them, for example with delete_atoms overlap");
-      edges.receivers.push_back(receiver);
-      edges.senders.push_back(sender);
-      edges.vectors.insert(edges.vectors.end(), r, r + 3);
+      edges.receivers[at] = receiver;
+      edges.senders[at] = sender;
+      for (int k = 0; k < 3; ++k) edges.vectors[3 * at + k] = r[k];
+      ++at;
     }
+  }
+  return at;
+}
+
+template <class Value>
+void move_down(std::vector<Value> &values, int64_t to, int64_t from, int64_t n, int width = 1)
+{
+  std::memmove(values.data() + width * to, values.data() + width * from, width * n * sizeof(Value));
+}
+
+}    // namespace
+
+void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int> &atomic_numbers,
+                  const Rows &rows, double cutoff, EdgeList &edges)
+{
+  edges.n_atoms = rows.n_local;
+  edges.species.clear();
+  for (int i : rows.atoms) edges.species.push_back(atomic_numbers[atom.type[i]]);
+
+  // As many edges as neighbours at most. Every thread writes where its first atom would be then, and
+  // the gaps are closed at the end.
+  std::vector<int64_t> &first = edges.first_of_row;
+  first.assign(rows.n_local + 1, 0);
+  for (int ii = 0; ii < list.inum; ++ii)    // not all atoms with `neigh_modify include`
+    if (const int row = rows.of_atom[list.ilist[ii]]; row != Rows::none)
+      first[row + 1] = list.numneigh[list.ilist[ii]];
+  std::partial_sum(first.begin(), first.end(), first.begin());
+  make_room(edges.senders, first.back());
+  make_room(edges.receivers, first.back());
+  make_room(edges.vectors, 3 * first.back());
+  const int n_shares = worthwhile_shares(20 * first.back());
+  std::vector<int64_t> begins(n_shares), ends(n_shares);
+  in_shares(rows.n_local, n_shares, [&](int64_t begin, int64_t end, int share) {
+    begins[share] = first[begin];
+    ends[share] = gather_rows(begin, end, first[begin], list, atom, rows, cutoff, edges);
+  });
+  edges.n_edges = ends[0];
+  for (int share = 1; share < n_shares; ++share) {
+    const int64_t n = ends[share] - begins[share];
+    move_down(edges.senders, edges.n_edges, begins[share], n);
+    move_down(edges.receivers, edges.n_edges, begins[share], n);
+    move_down(edges.vectors, edges.n_edges, begins[share], n, 3);
+    edges.n_edges += n;
   }
 }
 

@@ -28,8 +28,9 @@ struct Rows {
   void append_ghosts(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers);
 };
 
-// Fills `edges` with every pair closer than `cutoff` of which both atoms have a row. Differences
-// are taken in double precision. Throws std::runtime_error if two atoms coincide.
+// Fills `edges` with every pair closer than `cutoff` of which both atoms have a row, receivers in
+// ascending order. Differences are taken in double precision. Throws std::runtime_error if two atoms
+// coincide.
 void gather_edges(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
                   const std::vector<int> &atomic_numbers, const Rows &rows, double cutoff,
                   EdgeList &edges);

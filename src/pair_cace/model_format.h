@@ -1,5 +1,5 @@
 // The file that `cace export` writes and the pair style reads: a TorchScript archive whose graph
-// is CACE.forward (python/pair_cace/nn/model.py) and whose extra files hold, as plain text,
+// has CACE.forward and CACE.evaluate (python/pair_cace/nn/model.py) and whose extra files hold, as plain text,
 //
 //   format_version   the number below
 //   cutoff           Å
@@ -13,6 +13,6 @@
 namespace pair_cace {
 
 // Raised by one whenever a file written before cannot be read as it stands.
-constexpr int model_format_version = 1;
+constexpr int model_format_version = 2;
 
 }    // namespace pair_cace

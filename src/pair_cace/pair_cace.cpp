@@ -2,6 +2,7 @@
 
 #include "chemical_symbols.h"
 #include "ops/edge_forces.h"
+#include "ops/threads.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -281,12 +282,20 @@ void PairCACE::unpack_forward_comm(int n, int first, double *buf)
 
 void PairCACE::scatter_forces()
 {
-  row_forces_.assign(3 * edges_.species.size(), 0.0);
-  pair_cace::add_edge_forces(result_.edge_gradient.data(), edges_.senders.data(),
-                             edges_.receivers.data(), edges_.n_edges(), row_forces_.data());
+  const int64_t n = 3 * edges_.n_rows();
+  const int n_shares = pair_cace::worthwhile_shares(6 * edges_.n_edges);
+  pair_cace::make_room(row_forces_, n_shares * n);
+  pair_cace::in_shares(edges_.n_edges, n_shares, [&](int64_t begin, int64_t end, int share) {
+    double *forces = row_forces_.data() + share * n;    // of its own: senders are shared
+    std::fill(forces, forces + n, 0.0);
+    pair_cace::add_edge_forces(result_.edge_gradient.data() + 3 * begin, edges_.senders.data() + begin,
+                               edges_.receivers.data() + begin, end - begin, forces);
+  });
   double **f = atom->f;
-  for (std::size_t row = 0; row < rows_.atoms.size(); ++row)
-    for (int k = 0; k < 3; ++k) f[rows_.atoms[row]][k] += energy_unit_ * row_forces_[3 * row + k];
+  for (int64_t row = 0; row < edges_.n_rows(); ++row)
+    for (int share = 0; share < n_shares; ++share)
+      for (int k = 0; k < 3; ++k)
+        f[rows_.atoms[row]][k] += energy_unit_ * row_forces_[share * n + 3 * row + k];
 }
 
 void PairCACE::tally()
@@ -306,7 +315,7 @@ void PairCACE::tally()
 void PairCACE::tally_edge_virials()
 {
   static constexpr int first[6] = {0, 1, 2, 0, 0, 1}, second[6] = {0, 1, 2, 1, 2, 2};
-  for (int64_t e = 0; e < edges_.n_edges(); ++e) {
+  for (int64_t e = 0; e < edges_.n_edges; ++e) {
     const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
     const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
     for (int k = 0; k < 6; ++k) {

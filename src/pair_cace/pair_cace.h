@@ -39,7 +39,7 @@ class PairCACE : public Pair {
   pair_cace::Rows rows_;
   pair_cace::EdgeList edges_;
   pair_cace::Evaluation result_;
-  std::vector<double> row_forces_;    // (rows, 3) eV/Å
+  std::vector<double> row_forces_;    // (threads, rows, 3) eV/Å
 
   void allocate();
   std::unique_ptr<pair_cace::ExportedModel> load_model(const std::string &path);

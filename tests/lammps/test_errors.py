@@ -87,7 +87,7 @@ def changed_export(models, target, change=lambda model: None, **metadata):
 def test_another_format_version(tmp_path, models):
     changed_export(models, tmp_path / "new.pt", format_version="7")
     result = run(tmp_path, models, coeff="* * new.pt O H")
-    assert "expected format 1 in new.pt, got format 7" in result.error
+    assert "expected format 2 in new.pt, got format 7" in result.error
 
 
 def test_energies_that_are_not_finite(tmp_path, models):

@@ -29,11 +29,14 @@ def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Predi
     With ``create_graph`` the prediction can be differentiated once more, by parameters, for
     training; otherwise it is detached.
     """
-    vectors = graph.vectors.detach().requires_grad_(True)
-    atom_energies = model(vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms)
-    (gradient,) = torch.autograd.grad([atom_energies.sum()], [vectors], create_graph=create_graph)
-    if not create_graph:
-        atom_energies = atom_energies.detach()
+    edges = (graph.senders, graph.receivers, graph.species, graph.n_atoms)
+    if create_graph:
+        vectors = graph.vectors.detach().requires_grad_(True)
+        atom_energies = model(vectors, *edges)
+        (gradient,) = torch.autograd.grad([atom_energies.sum()], [vectors], create_graph=True)
+    else:
+        atom_energies, gradient = model.evaluate(graph.vectors, *edges)
+        gradient = gradient.to(torch.float64)
 
     forces = edge_forces(gradient, graph.senders, graph.receivers, graph.n_atoms)
     energies = _sum_by_structure(atom_energies, graph.structure, graph.n_structures)

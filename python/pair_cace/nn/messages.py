@@ -5,6 +5,8 @@ A^(t+1) = (A_Ar + A_Bchi) / sqrt(avg_num_neighbors) + A_M; each term is optional
 
 from __future__ import annotations
 
+from typing import List
+
 import torch
 from torch import Tensor, nn
 
@@ -85,6 +87,15 @@ class BchiMessage(nn.Module):
         """Returns the sum before radial mixing, (N, n_rbf, N_l, C)."""
         weights = self.sender_weights(invariants, sender_embedding).index_select(1, self.degree)
         return weighted_neighbor_sum(edges, weights, receiver_embedding)
+
+    @torch.jit.export
+    def parameters_of_network(self) -> List[Tensor]:
+        """Weight and bias of every linear layer of h, in this order."""
+        found: List[Tensor] = []
+        for module in self.network:
+            if hasattr(module, "weight"):
+                found += [module.weight, module.bias]
+        return found
 
     def sender_weights(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
         """θ_{j,s} h(B_j) of every atom, (N, L+1 or 1, C), or (N, L+1 or 1, K) if h has no channels."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from ..operations import mixed_basis, mixed_invariants, neighbor_sum
+from ..operations import evaluate, mixed_basis, mixed_invariants, neighbor_sum
 from .angular import AngularBasis
 from .atomic_basis import AtomicBasis
 from .edges import Edges, Geometry
@@ -18,6 +18,13 @@ from .messages import MessageLayer
 from .radial import BesselBasis, PolynomialCutoff
 from .readout import Readout
 from .zbl import ZBLRepulsion
+
+
+def gradient_of(energies: Tensor, vectors: Tensor) -> Tensor:
+    """∂(Σ energies)/∂vectors."""
+    gradient = torch.autograd.grad([energies.sum()], [vectors])[0]
+    assert gradient is not None
+    return gradient
 
 
 class CACE(nn.Module):
@@ -32,7 +39,8 @@ class CACE(nn.Module):
     """
 
     __jit_unused_properties__ = ["dtype"]
-    __constants__ = ["compiled"]  # TorchScript leaves out the way that is not taken
+    # TorchScript leaves out the way that is not taken.
+    __constants__ = ["compiled", "stores_no_features"]
 
     def __init__(self, settings: Hyperparameters):
         super().__init__()
@@ -40,6 +48,7 @@ class CACE(nn.Module):
         self.l_max = settings.l_max
         self.nu_max = settings.nu_max
         self.passes_basis = "M" in settings.messages or "Ar" in settings.messages
+        self.stores_no_features = settings.n_layers == 0 or list(settings.messages) == ["Bchi"]
         n_elements = len(settings.elements)
         n_invariants = number_of_invariants(settings.l_max, settings.nu_max)
         n_features = (
@@ -76,11 +85,78 @@ class CACE(nn.Module):
         geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
         layers = self.features_of(geometry, species, n_atoms)
         energies = self.readout([features.flatten(1) for features in layers]).to(torch.float64)
+        return energies + self.energies_without_features(geometry, species, n_atoms)
+
+    @torch.jit.export
+    def evaluate(
+        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
+    ) -> Tuple[Tensor, Tensor]:
+        """Energies as ``forward``, and ∂(their sum)/∂vectors (E, 3); both without a graph.
+
+        The gradient is float64, or of the precision of the model, which then has all its digits.
+        On a CPU, models whose only messages are Bchi take one compiled operation from edges to
+        energies and back, which stores no features.
+        """
+        if self.compiled and self.stores_no_features:
+            if vectors.device.type == "cpu":
+                return self.compiled_evaluation(vectors, senders, receivers, species, n_atoms)
+        vectors = vectors.detach().requires_grad_(True)
+        energies = self.forward(vectors, senders, receivers, species, n_atoms)
+        return energies.detach(), gradient_of(energies, vectors)
+
+    def compiled_evaluation(
+        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
+    ) -> Tuple[Tensor, Tensor]:
+        """``evaluate`` by the compiled operation."""
+        geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
+        sender, receiver = self.embeddings(species, n_atoms)
+        networks: List[Tensor] = []
+        n_degrees = 1
+        norm = 1.0
+        for layer in self.layers:
+            if layer.bchi is not None:
+                networks += layer.bchi.parameters_of_network()
+                n_degrees = layer.bchi.n_degrees
+                norm = layer.norm
+        energies, gradient = evaluate(
+            geometry.vectors,
+            senders,
+            receivers,
+            sender,
+            receiver,
+            self.radial.frequencies,
+            self.atomic_basis.mixing_weight,
+            self.readout.parameters_of_network(),
+            self.readout.parameters_of_linear(),
+            networks,
+            len(self.layers),
+            float(self.radial.prefactor),
+            self.cutoff_function.cutoff,
+            self.cutoff_function.exponent,
+            self.nu_max,
+            n_degrees,
+            norm,
+            n_atoms,
+        )
+        if self.repulsion is not None:
+            vectors = geometry.vectors.detach().requires_grad_(True)
+            geometry = Geometry(vectors, senders, receivers)
+        rest = self.energies_without_features(geometry, species, n_atoms)
+        if self.repulsion is not None:
+            gradient = gradient + gradient_of(rest, vectors)
+        return energies.to(torch.float64) + rest.detach(), gradient
+
+    def energies_without_features(
+        self, geometry: Geometry, species: Tensor, n_atoms: int
+    ) -> Tensor:
+        """E0 and, if the model has it, the ZBL repulsion, (n_atoms,) float64."""
+        energies = self.elements.reference_energies(self.elements(species[:n_atoms]))
         if self.repulsion is not None:
             distances = torch.linalg.vector_norm(geometry.vectors, dim=-1)
-            energies = energies + self.repulsion(distances, senders, receivers, species, n_atoms)
-        composition = self.elements(species[:n_atoms])
-        return energies + self.elements.reference_energies(composition)
+            energies = energies + self.repulsion(
+                distances, geometry.senders, geometry.receivers, species, n_atoms
+            )
+        return energies
 
     @torch.jit.export
     def features(
@@ -92,16 +168,19 @@ class CACE(nn.Module):
 
     def features_of(self, geometry: Geometry, species: Tensor, n_atoms: int) -> List[Tensor]:
         """As ``features``, layer by layer."""
-        composition = self.elements(species)
-        sender = self.sender_embedding(composition)  # (N, K)
-        if self.receiver_embedding is not None:
-            receiver = self.receiver_embedding(composition[:n_atoms])  # (n_atoms, K)
-        else:
-            receiver = sender[:n_atoms]
+        sender, receiver = self.embeddings(species, n_atoms)
         if self.compiled:
             if geometry.vectors.device.type == "cpu":
                 return self.compiled_features(geometry, sender, receiver)
         return self.plain_features(geometry, sender, receiver)
+
+    def embeddings(self, species: Tensor, n_atoms: int) -> Tuple[Tensor, Tensor]:
+        """Of senders (N, K), and of receivers (n_atoms, K)."""
+        composition = self.elements(species)
+        sender = self.sender_embedding(composition)
+        if self.receiver_embedding is not None:
+            return sender, self.receiver_embedding(composition[:n_atoms])
+        return sender, sender[:n_atoms]
 
     def choose(self, compiled: bool) -> None:
         """Take the compiled way to the features, or the plain one."""

@@ -49,3 +49,20 @@ class Readout(nn.Module):
         if self.linear is not None:
             energies = energies + total[:, n_hidden]
         return energies
+
+    @torch.jit.export
+    def parameters_of_network(self) -> List[Tensor]:
+        """Weight and bias of every linear layer of the network, in this order."""
+        found: List[Tensor] = []
+        for module in self.network:
+            if hasattr(module, "weight"):
+                found += [module.weight, module.bias]
+        return found
+
+    @torch.jit.export
+    def parameters_of_linear(self) -> List[Tensor]:
+        """Weight and bias of the linear readout; none if there is none."""
+        found: List[Tensor] = []
+        if self.linear is not None:
+            found += [self.linear.weight, self.linear.bias]
+        return found

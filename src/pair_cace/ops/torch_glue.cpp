@@ -1,7 +1,11 @@
 #include "torch_glue.h"
 
+#include "threads.h"
+
 #include <torch/library.h>
 
+#include <algorithm>
+#include <atomic>
 #include <string>
 
 namespace pair_cace {
@@ -12,9 +16,17 @@ void check_indices(const char *operation, const Tensor &index, int64_t n_atoms)
               ": expected indices of shape (E,) and type int64, got shape ", index.sizes(),
               " and type ", index.scalar_type());
   const int64_t *p = index.const_data_ptr<int64_t>();
-  for (int64_t e = 0; e < index.size(0); ++e)
-    TORCH_CHECK(0 <= p[e] && p[e] < n_atoms, operation, ": expected indices from 0 to ",
-                n_atoms - 1, ", got ", p[e], " in edge ", e);
+  in_shares(index.size(0), worthwhile_shares(index.size(0)), [&](int64_t begin, int64_t end, int) {
+    int64_t smallest = 0, largest = 0;    // first without branches: it is asked in every step
+    for (int64_t e = begin; e < end; ++e) {
+      smallest = std::min(smallest, p[e]);
+      largest = std::max(largest, p[e]);
+    }
+    if (begin == end || (smallest >= 0 && largest < n_atoms)) return;
+    for (int64_t e = begin; e < end; ++e)
+      TORCH_CHECK(0 <= p[e] && p[e] < n_atoms, operation, ": expected indices from 0 to ",
+                  n_atoms - 1, ", got ", p[e], " in edge ", e);
+  });
 }
 
 void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders,
@@ -41,12 +53,26 @@ GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_
   check_indices(operation, ends, n_atoms);
   const int64_t n_edges = ends.size(0);
   const int64_t *end_of = ends.const_data_ptr<int64_t>();
-  start_ = at::zeros({n_atoms + 1}, ends.options());
+  start_ = at::empty({n_atoms + 1}, ends.options());
   int64_t *start = start_.data_ptr<int64_t>();
+
+  // In order: an atom begins where its number, or a larger one, comes first.
+  std::atomic<bool> in_order = true;
+  in_shares(n_edges, worthwhile_shares(n_edges), [&](int64_t begin, int64_t end, int) {
+    int64_t before = begin > 0 ? end_of[begin - 1] : -1;
+    for (int64_t e = begin; e < end; ++e) {
+      if (end_of[e] == before) continue;
+      if (end_of[e] < before) in_order = false;
+      for (int64_t i = before + 1; i <= end_of[e]; ++i) start[i] = e;
+      before = end_of[e];
+    }
+  });
+  for (int64_t i = n_edges > 0 ? end_of[n_edges - 1] + 1 : 0; i <= n_atoms; ++i) start[i] = n_edges;
+  if (in_order) return;
+
+  std::fill(start, start + n_atoms + 1, 0);
   for (int64_t e = 0; e < n_edges; ++e) ++start[end_of[e] + 1];
   for (int64_t i = 0; i < n_atoms; ++i) start[i + 1] += start[i];
-  if (std::is_sorted(end_of, end_of + n_edges)) return;
-
   order_ = at::empty({n_edges}, ends.options());
   int64_t *order = order_.data_ptr<int64_t>();
   Tensor next = start_.clone();
@@ -61,13 +87,27 @@ Grouping GroupedEdges::grouping() const
 }
 
 // A thread is worth waking for some 20 µs of work.
-Shares::Shares(int64_t n, int64_t step, int64_t multiply_adds) : n_(n), step_(step)
+int worthwhile_shares(int64_t work)
 {
   constexpr int64_t enough = 200000;
-  const int64_t steps = std::max<int64_t>(1, (n + step - 1) / step);
-  const int64_t useful = std::max<int64_t>(1, multiply_adds / enough);
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
-  count_ = static_cast<int>(std::min({threads, useful, steps}));
+  return static_cast<int>(std::min(threads, std::max<int64_t>(1, work / enough)));
+}
+
+Shares::Shares(int64_t n, int64_t step, int64_t multiply_adds)
+    : n_(n), step_(step),
+      count_(static_cast<int>(std::min<int64_t>(worthwhile_shares(multiply_adds),
+                                                std::max<int64_t>(1, (n + step - 1) / step))))
+{}
+
+void in_shares(int64_t n, int n_shares,
+               const std::function<void(int64_t begin, int64_t end, int share)> &body)
+{
+  if (n_shares == 1) return body(0, n, 0);
+  at::parallel_for(0, n_shares, 1, [&](int64_t first, int64_t last) {
+    for (int64_t share = first; share < last; ++share)
+      body(n * share / n_shares, n * (share + 1) / n_shares, static_cast<int>(share));
+  });
 }
 
 SharedSum::SharedSum(bool wanted, const Tensor &like, const Shares &shares) : size_(like.numel())

@@ -99,11 +99,14 @@ template <class T> struct EdgeVectors {
   }
 
   void store_gradient(const T (&gradient)[3], const Grouping &groups, int64_t first,
-                      RealOf<T> *to) const
+                      RealOf<T> *to, bool adds = false) const
   {
     for (int k = 0; k < 3; ++k) {
       const VectorOf<T> result = result_of(gradient[k]);
-      for (int e = 0; e < n; ++e) to[3 * groups.edge(first + e) + k] = result[e];
+      for (int e = 0; e < n; ++e) {
+        RealOf<T> &at = to[3 * groups.edge(first + e) + k];
+        at = adds ? at + result[e] : result[e];
+      }
     }
   }
 };

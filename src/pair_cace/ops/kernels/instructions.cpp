@@ -1,4 +1,5 @@
 // All kernels for one instruction set, named by the macro PAIR_CACE_INSTRUCTIONS.
+#include "layer.h"
 #include "mixing.h"
 #include "neighbor_sum.h"
 #include "radial_message.h"
@@ -23,7 +24,10 @@ template <class Real> constexpr Kernels<Real> table_of(const char *name)
           radial_message<V>,
           radial_message<D>,
           radial_message_gradient<V>,
-          radial_message_gradient<D>};
+          radial_message_gradient<D>,
+          layer<V>,
+          last_layer<V>,
+          layer_gradient<V>};
 }
 
 #define NAME_OF(macro) #macro

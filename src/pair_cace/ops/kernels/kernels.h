@@ -13,6 +13,11 @@ namespace pair_cace {
 template <class Real> struct Input {
   const Real *value = nullptr;
   const Real *tangent = nullptr;
+
+  Input from(int64_t place) const
+  {
+    return {value ? value + place : nullptr, tangent ? tangent + place : nullptr};
+  }
 };
 
 // Edges grouped by one of their ends: those of atom i are order[start[i]] … order[start[i + 1] − 1];
@@ -59,6 +64,9 @@ template <class Real> struct NeighborSum {
   Real *grad_vectors = nullptr;        // (E, 3)
   Real *grad_weights = nullptr;        // (senders, n_degrees, n_weights)
   Real *grad_frequencies = nullptr;    // (n_rbf,)
+
+  int row() const { return n_degrees * n_weights; }
+  int64_t size() const { return int64_t(basis.n_angular()) * basis.n_rbf * n_weights; }    // of raw
 };
 
 // A_{i,n',𝐥,c} = θ'_{i,q} Σ_n raw_{i,𝐥,n,w} W^(l)_{n,n',c} + extra_{i,n',𝐥,c}, c = (s, q), w = s or c,
@@ -106,6 +114,47 @@ template <class Real> struct RadialMessage {
   int n_angular() const { return n_angular_up_to(l_max); }
 };
 
+// y = W x + b.
+template <class Real> struct Dense {
+  int n_in = 0, n_out = 0;
+  const Real *weight = nullptr;    // (n_out, n_in)
+  const Real *bias = nullptr;      // (n_out,)
+};
+
+// A network behind its first layer, whose outputs it takes: x → W₂ σ(x) + b₂ → …, σ = SiLU. Without
+// dense layers it passes on what it takes.
+template <class Real> struct Tail {
+  int n_in = 0, n_dense = 0;
+  const Dense<Real> *dense = nullptr;
+
+  int n_out() const { return n_dense > 0 ? dense[n_dense - 1].n_out : n_in; }
+};
+
+// Layer t of a model that passes on Bchi messages and nothing else, from edges to the outputs of the dense
+// layers that take its invariants: the first layer of the readout, with the linear readout if there is one,
+// and the first of the Bchi network, if there is a layer t + 1. Nothing larger than a row of `raw` per
+// atom is kept.
+template <class Real> struct Layer {
+  NeighborSum<Real> sum;
+  Mixing<Real> mixing;                  // shape and inputs without raw; results are not used
+  int n_readout = 0, n_message = 0;     // outputs
+  const Real *weight = nullptr;         // (C, n_radial, N_B, n_readout + n_message)
+  const Real *bias = nullptr;           // (n_readout + n_message,)
+  Tail<Real> readout;                   // of the first readout.n_in outputs of the readout
+  Tail<Real> message;                   // to (n_degrees, 1 or columns) before θ
+  int next_degrees = 0, next_weights = 0;
+  const Real *sender = nullptr;         // (N, K) θ
+  bool is_first = true;
+
+  Real *raw = nullptr;                  // (N, N_l, n_rbf, n_weights); null in the last layer
+  Real *totals = nullptr;               // (N, n_readout), added up over the layers
+  Real *grad_totals = nullptr;
+  Real *message_inputs = nullptr;       // (N, n_message)
+  Real *next_weights_of_atoms = nullptr;    // (N, next_degrees, next_weights)
+  const Real *grad_next_weights = nullptr;
+  Real *energies = nullptr;             // (N,)
+};
+
 // N_B, the number of invariants of a column.
 int number_of_invariants(int l_max, int nu_max);
 
@@ -120,6 +169,7 @@ template <class Real> struct Kernels {
   Function<Mixing<Real>> mixing, mixing_tangent, mixing_gradient, mixing_gradient_tangent;
   Function<RadialMessage<Real>> message, message_tangent, message_gradient,
       message_gradient_tangent;
+  Function<Layer<Real>> layer, last_layer, layer_gradient;    // begin: a multiple of atoms_at_once
 };
 
 // The best for this machine; PAIR_CACE_INSTRUCTIONS=baseline|avx2|avx512 in the environment asks for

@@ -20,18 +20,19 @@ template <class T> class NeighborSummation {
   explicit NeighborSummation(const NeighborSum<Real> &task)
       : task_(task), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
         n_weights_(task.n_weights), n_products_(n_angular_ * n_rbf_),
-        row_(task.n_degrees * task.n_weights), columns_(vectors_for<Real>(n_weights_)),
+        row_(task.row()), columns_(vectors_for<Real>(n_weights_)),
         pairs_(vectors_for<Real>(n_rbf_ * n_weights_)), by_pairs_(saves_by_pairs()),
         basis_(task.basis, task.frequencies), no_weights_(row_ + lanes),
-        sums_(task.grad_raw ? 0 : by_pairs_ ? n_angular_ * pairs_ : n_products_ * columns_),
-        chi_(task.grad_raw || by_pairs_ ? 0 : n_products_),
+        sums_(by_pairs_ ? n_angular_ * pairs_ : n_products_ * columns_),
+        chi_(by_pairs_ ? 0 : n_products_),
         pair_values_(by_pairs_ ? pair_stride() * lanes : 0),
         pair_tangents_(by_pairs_ && is_dual<T> ? pair_stride() * lanes : 0),
-        weights_by_lane_(task.grad_raw ? row_ : 0), grad_weights_(task.grad_weights ? row_ : 0),
+        weights_by_lane_(row_), grad_weights_(row_),
         grad_radial_(n_rbf_), grad_angular_(n_angular_), grad_frequencies_(n_rbf_)
   {}
 
-  void values(int64_t atom)
+  // raw (N_l, n_rbf, n_weights) of the atom
+  void values(int64_t atom, Real *raw)
   {
     sums_.clear();
     for_each_block(atom, [&] {
@@ -40,19 +41,18 @@ template <class T> class NeighborSummation {
       else
         add_by_columns();
     });
-    Real *raw = task_.raw + atom * n_products_ * n_weights_;
     if (by_pairs_)
       store_rows(raw, n_angular_, n_rbf_ * n_weights_, pairs_);
     else
       store_rows(raw, n_products_, n_weights_, columns_);
   }
 
-  void gradients(int64_t atom)
+  // From the gradient by its raw. That by the vectors is added if `adds`.
+  void gradients(int64_t atom, const Real *grad_raw, bool adds = false)
   {
-    const Real *grad_raw = task_.grad_raw + atom * n_products_ * n_weights_;
     for_each_block(atom, [&] {
       if (task_.grad_weights) add_weight_gradients(grad_raw);
-      if (task_.grad_vectors || task_.grad_frequencies) add_vector_gradients(grad_raw);
+      if (task_.grad_vectors || task_.grad_frequencies) add_vector_gradients(grad_raw, adds);
     });
   }
 
@@ -221,7 +221,7 @@ template <class T> class NeighborSummation {
 
   // ---- gradients, one edge per lane ------------------------------------------------------------------
 
-  void add_vector_gradients(const Real *grad_raw)
+  void add_vector_gradients(const Real *grad_raw, bool adds)
   {
     load_weights_by_lane();
     for (int n = 0; n < n_rbf_; ++n) grad_radial_[n] = zero<T>();
@@ -237,7 +237,7 @@ template <class T> class NeighborSummation {
     basis_.gradient(edges_, grad_radial_.data(), grad_angular_.data(), grad_vector,
                     task_.grad_frequencies ? grad_frequencies_.data() : nullptr);
     if (task_.grad_vectors)
-      edges_.store_gradient(grad_vector, task_.by_receiver, first_, task_.grad_vectors);
+      edges_.store_gradient(grad_vector, task_.by_receiver, first_, task_.grad_vectors, adds);
   }
 
   // Of the products of 𝐥 = k with radial functions n … n + size − 1.
@@ -288,8 +288,7 @@ template <class T> class NeighborSummation {
         for (int i = 0; i < size; ++i) grad_weights_[d * n_weights_ + w + i] = gradient[i];
       });
     lanes_to_rows<Real>([&](int e) { return task_.grad_weights + place_of_weights_[e]; }, edges_.n,
-                        row_, [&](int k) { return grad_weights_[k]; },
-                        [](Real *at, V x, FirstLanes<Real> used) { used.store(at, used.load(at) + x); });
+                        row_, [&](int k) { return grad_weights_[k]; }, AddTo());
   }
 
   const NeighborSum<Real> &task_;
@@ -314,14 +313,14 @@ template <class T> class NeighborSummation {
 template <class T> void neighbor_sum(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   NeighborSummation<T> summation(task);
-  for (int64_t atom = begin; atom < end; ++atom) summation.values(atom);
+  for (int64_t atom = begin; atom < end; ++atom) summation.values(atom, task.raw + atom * task.size());
 }
 
 template <class T>
 void neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   NeighborSummation<T> summation(task);
-  for (int64_t atom = begin; atom < end; ++atom) summation.gradients(atom);
+  for (int64_t atom = begin; atom < end; ++atom) summation.gradients(atom, task.grad_raw + atom * task.size());
   summation.finish();
 }
 

@@ -1,6 +1,7 @@
 // Between rows of memory, one for each atom (or edge), and registers with one atom (or edge) per lane.
 #pragma once
 
+#include "kernels.h"
 #include "simd.h"
 
 #include <utility>
@@ -50,8 +51,23 @@ inline void rows_to_lanes(const Row &row, int n, int n_entries, const Take &take
   }
 }
 
-// The other way: put(where an entry of a row begins, vector, lanes in use) stores what give(entry)
-// returns for all rows.
+// The same for values and derivatives, of rows that are `row` apart; place(entry) is where they go.
+template <class T, class Place>
+inline void inputs_to_lanes(const Input<RealOf<T>> &from, int64_t row, int n, int n_entries,
+                            const Place &place)
+{
+  using Real = RealOf<T>;
+  using V = VectorOf<T>;
+  rows_to_lanes<Real>([&](int i) { return from.value + i * row; }, n, n_entries,
+                      [&](int k, V x) { place(k) = constant<T>(x); });
+  if constexpr (is_dual<T>)
+    if (from.tangent)
+      rows_to_lanes<Real>([&](int i) { return from.tangent + i * row; }, n, n_entries,
+                          [&](int k, V x) { place(k).d = x; });
+}
+
+// The other way: put(where entries of a row begin, vector, lanes in use) takes what give(entry) returns
+// for all rows. See Overwrite and AddTo.
 template <class Real, class Row, class Give, class Put>
 inline void lanes_to_rows(const Row &row, int n, int n_entries, const Give &give, const Put &put)
 {
@@ -65,6 +81,20 @@ inline void lanes_to_rows(const Row &row, int n, int n_entries, const Give &give
     for (int i = 0; i < n; ++i) put(row(i) + first, rows[i], used);
   }
 }
+
+struct Overwrite {
+  template <class Real> void operator()(Real *at, Vec<Real> x, FirstLanes<Real> used) const
+  {
+    used.store(at, x);
+  }
+};
+
+struct AddTo {
+  template <class Real> void operator()(Real *at, Vec<Real> x, FirstLanes<Real> used) const
+  {
+    used.store(at, used.load(at) + x);
+  }
+};
 
 }    // namespace PAIR_CACE_INSTRUCTIONS
 }    // namespace pair_cace
