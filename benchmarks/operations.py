@@ -69,7 +69,7 @@ def calls_of(model, graph, training: bool) -> list[Call]:
 
         setattr(module, name, record)
     try:
-        predict(model, graph)
+        predict(model, graph, create_graph=True)
     finally:
         for name, module in OPERATIONS.items():
             setattr(module, name, originals[name])
@@ -129,6 +129,14 @@ def flops_of_invariants(call: Call) -> int:
     )
 
 
+def dense_flops(model) -> float:
+    """Of the readout and the message networks and their gradients, per atom."""
+    networks = [model.readout] + [layer.bchi for layer in model.layers if layer.bchi is not None]
+    return 4.0 * sum(
+        p.numel() for network in networks for p in network.parameters() if p.dim() == 2
+    )
+
+
 def seconds(task: Callable, repeats: int) -> float:
     """Median time of a call, after one for warming up."""
     times = []
@@ -139,7 +147,7 @@ def seconds(task: Callable, repeats: int) -> float:
     return statistics.median(times[1:])
 
 
-def limits(threads: int) -> tuple[float, float]:
+def limits() -> tuple[float, float]:
     """FLOP/s of a large matrix product, and bytes/s of copying (read and written)."""
     a, b = torch.rand(1024, 1024), torch.rand(1024, 1024)
     source, target = torch.rand(32 << 20), torch.rand(32 << 20)
@@ -165,7 +173,7 @@ def main() -> None:
     frames = ase.io.read(options.data, index=f":{options.frames}")
     model, graph = new_model(options.template, frames)
     model.choose(compiled=True)
-    peak, bandwidth = limits(options.threads)
+    peak, bandwidth = limits()
     print(
         f"{options.template}: {graph.n_atoms} atoms, {len(graph.senders)} edges, "
         f"{options.threads} thread(s), {torch.ops.pair_cace.instructions()}; matrix product "
@@ -175,7 +183,7 @@ def main() -> None:
         f"{'':26s} {'kFLOP/atom':>10s} {'kB/atom':>8s} {'µs/atom':>8s} {'GFLOP/s':>8s} "
         f"{'of limit':>8s}  bound by"
     )
-    total = 0.0
+    total, all_flops = 0.0, 0.0
     for call in calls_of(model, graph, options.training):
         output = call.operation(*call.arguments)
         inputs = [call.arguments[k] for k in call.wanted]
@@ -193,6 +201,7 @@ def main() -> None:
             flops, size = counted(call, output, gradient)
             time_needed = seconds(task, options.repeats)
             total += time_needed
+            all_flops += flops / graph.n_atoms
             by_flops, by_bytes = flops / peak, size / bandwidth
             n = graph.n_atoms
             print(
@@ -202,6 +211,14 @@ def main() -> None:
                 f"{'FLOPs' if by_flops > by_bytes else 'bytes'}"
             )
     print(f"{'sum':26s} {'':10s} {'':8s} {1e6 * total / graph.n_atoms:8.2f}")
+    if model.stores_no_features and not options.training:
+        all_flops += dense_flops(model)
+        edges = (graph.vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms)
+        time_needed = seconds(lambda: model.evaluate(*edges), options.repeats) / graph.n_atoms
+        print(
+            f"{'evaluate, with readout':26s} {1e-3 * all_flops:10.1f} {'':8s} {1e6 * time_needed:8.2f} "
+            f"{1e-9 * all_flops / time_needed:8.1f} {100 * all_flops / peak / time_needed:7.0f}%  FLOPs"
+        )
 
 
 def detached(value):
