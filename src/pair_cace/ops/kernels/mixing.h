@@ -13,14 +13,16 @@ template <class T> class Mixer {
   using Real = RealOf<T>;
   using V = VectorOf<T>;
   static constexpr int lanes = lanes_of<Real>;
+  static constexpr int at_once = Columns<T>::at_once;    // radial functions
 
  public:
   explicit Mixer(const Mixing<Real> &task)
       : task_(task), columns_(task), column_(ColumnInvariants<T>::of(task.l_max, task.nu_max)),
         n_angular_(task.n_angular()), n_channels_(task.n_channels()),
         n_invariants_(column_.n_features), basis_(n_angular_), grad_basis_(n_angular_),
-        invariants_(n_invariants_), extra_(task.extra.value ? n_channels_ * n_angular_ : 0),
-        slab_(n_channels_ * largest_slab()), result_(n_channels_ * largest_slab()),
+        invariants_(n_invariants_), extra_(task.extra.value ? at_once * slab_size() : 0),
+        slab_(task.grad_basis || task.grad_invariants ? at_once * slab_size() : 0),
+        result_(at_once * slab_size()),
         place_of_basis_(n_channels_ * n_angular_), place_of_invariant_(n_channels_ * n_invariants_)
   {
     list_places_in_slab(n_angular_, place_of_basis_.data());
@@ -51,29 +53,26 @@ template <class T> class Mixer {
   {
     open_block(first);
     columns_.clear_gradients();
-    for (int m = 0; m < task_.n_radial; ++m) {
-      read_slab(task_.extra, n_angular_, m, extra_.data());
-      read_slab({task_.grad_basis, nullptr}, n_angular_, m, slab_.data());
-      read_slab({task_.grad_invariants, nullptr}, n_invariants_, m, slab_.data());
-      for (int c = 0; c < n_channels_; ++c) {
-        make_basis(c, m);
-        if (task_.grad_basis)
-          for (int k = 0; k < n_angular_; ++k) grad_basis_[k] = slab_[c * n_angular_ + k];
-        if (task_.grad_invariants) {
-          for (int k = 0; k < n_angular_; ++k) grad_basis_[k] = zero<T>();
-          column_.gradient(column_.list, basis_.data(), slab_.data() + c * n_invariants_,
-                           grad_basis_.data());
-        }
-        if (task_.grad_extra)
-          for (int k = 0; k < n_angular_; ++k)
-            result_[c * n_angular_ + k] = result_of(grad_basis_[k]);
-        if (columns_.size() > 0) {
-          columns_.hold_gradient(c, 0, grad_basis_.data());
-          columns_.template add_gradients<1>(c, m);
-        }
+    in_pieces<at_once>(task_.n_radial, [&]<int size>(int m, std::integral_constant<int, size>) {
+      for (int i = 0; i < size; ++i) {
+        read_slab(task_.extra, n_angular_, m + i, slab(extra_, i));
+        read_slab({task_.grad_basis, nullptr}, n_angular_, m + i, slab(slab_, i));
+        read_slab({task_.grad_invariants, nullptr}, n_invariants_, m + i, slab(slab_, i));
       }
-      if (task_.grad_extra) write_slab(result_.data(), n_angular_, m, task_.grad_extra);
-    }
+      for (int c = 0; c < n_channels_; ++c) {
+        for (int i = 0; i < size; ++i) {
+          make_basis(c, m + i, i);
+          const T *gradient = make_basis_gradient(c, i);
+          if (task_.grad_extra)
+            for (int k = 0; k < n_angular_; ++k)
+              slab(result_, i)[c * n_angular_ + k] = result_of(gradient[k]);
+          if (columns_.size() > 0) columns_.hold_gradient(c, i, gradient);
+        }
+        if (columns_.size() > 0) columns_.template add_gradients<size>(c, m);
+      }
+      for (int i = 0; task_.grad_extra && i < size; ++i)
+        write_slab(slab(result_, i), n_angular_, m + i, task_.grad_extra);
+    });
     columns_.write_gradients(task_.grad_raw ? task_.grad_raw + first * columns_.size() : nullptr,
                              task_.grad_receiver ? task_.grad_receiver + first * task_.n_basis
                                                  : nullptr,
@@ -81,7 +80,13 @@ template <class T> class Mixer {
   }
 
  private:
-  int largest_slab() const { return n_angular_ > n_invariants_ ? n_angular_ : n_invariants_; }
+  int slab_size() const
+  {
+    return n_channels_ * (n_angular_ > n_invariants_ ? n_angular_ : n_invariants_);
+  }
+
+  // Number i of several radial functions.
+  template <class Value> Value *slab(Scratch<Value> &slabs, int i) { return slabs.data() + i * slab_size(); }
 
   void open_block(int64_t first)
   {
@@ -91,13 +96,24 @@ template <class T> class Mixer {
                   n_);
   }
 
-  void make_basis(int c, int m)
+  // With the i-th slab of `extra`.
+  void make_basis(int c, int m, int i = 0)
   {
     const bool mixes = columns_.size() > 0;
     if (mixes) columns_.make(c, m, basis_.data());
     if (!task_.extra.value) return;
-    const T *extra = extra_.data() + c * n_angular_;
+    const T *extra = slab(extra_, i) + c * n_angular_;
     for (int k = 0; k < n_angular_; ++k) basis_[k] = mixes ? basis_[k] + extra[k] : extra[k];
+  }
+
+  // Gradient by basis_, from that by it or by its invariants.
+  const T *make_basis_gradient(int c, int i)
+  {
+    if (task_.grad_basis) return slab(slab_, i) + c * n_angular_;
+    for (int k = 0; k < n_angular_; ++k) grad_basis_[k] = zero<T>();
+    column_.gradient(column_.list, basis_.data(), slab(slab_, i) + c * n_invariants_,
+                     grad_basis_.data());
+    return grad_basis_.data();
   }
 
   // ---- between tensors (atom first) and lanes --------------------------------------------------
@@ -142,7 +158,7 @@ template <class T> class Mixer {
   int n_ = 0;    // atoms in this block
   Scratch<T> basis_, grad_basis_;    // (N_l), one column
   Scratch<T> invariants_;            // (N_B)
-  Scratch<T> extra_, slab_;          // (C, entries), one radial function
+  Scratch<T> extra_, slab_;          // (at_once, C, entries)
   Scratch<V> result_;
   Scratch<int> place_of_basis_, place_of_invariant_;
 };
