@@ -7,7 +7,7 @@ Prints µs per atom and step (NVE, all that `lmp` does) and their ratio to that 
 repetitions in which all run one after the other; what share of the speed of a large matrix product the
 counted FLOPs of cace are; and the memory per atom above that of `lmp` with the same atoms and no potential.
 SNAP (twojmax 6) and POD (two- to four-body) have random coefficients and the cutoff of the model. With
---cores 2, cace has two threads and the others two MPI ranks. --edge-features adds plain torch over tensors of
+--cores 2, cace has two threads (with --ranks, as the others, two MPI ranks), and runs on one core as well. --edge-features adds plain torch over tensors of
 every edge and feature (edge_features.py), in float32, outside of `lmp`.
 """
 
@@ -66,8 +66,9 @@ sevenbody_angular_degree 0
 class Folder:
     """A working folder of `lmp` with the atoms and all potentials."""
 
-    def __init__(self, path: pathlib.Path, model: pathlib.Path, atoms: ase.Atoms):
+    def __init__(self, path: pathlib.Path, model: pathlib.Path, atoms: ase.Atoms, ranks: bool):
         self.path = path
+        self.ranks = ranks
         self.elements = sorted(set(atoms.symbols))
         self.cutoff = load_model(model)[1].cutoff
         ase.io.write(
@@ -113,7 +114,7 @@ class Folder:
     ) -> subprocess.CompletedProcess:
         script = INPUT.format(pair=self.pairs[name], steps=steps)
         (self.path / "in.lmp").write_text(script)
-        threads = name in ("cace", "none")
+        threads = name in ("cace", "none") and not self.ranks
         command = [] if threads or cores == 1 else [BIN / "mpiexec", "-n", str(cores)]
         environment = os.environ | {"OMP_NUM_THREADS": str(cores if threads else 1)}
         result = subprocess.run(
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("start", type=pathlib.Path, help="periodic structure that ASE reads")
     parser.add_argument("--repeat", type=int, default=2, help="times the cell in each direction")
     parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--ranks", action="store_true", help="MPI ranks, not threads, for cace")
     parser.add_argument("--steps", type=int, default=20, help="of cace; slower styles take fewer")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--styles", nargs="*", default=["snap", "pod"])
@@ -175,7 +177,7 @@ def main() -> None:
     torch.set_num_threads(options.cores)
     styles = ["cace", *options.styles]
     with tempfile.TemporaryDirectory() as folder:
-        lammps = Folder(pathlib.Path(folder), options.model, atoms)
+        lammps = Folder(pathlib.Path(folder), options.model, atoms, options.ranks)
         model = graph = None
         if options.edge_features:
             model, info = load_model(options.model)
@@ -191,6 +193,8 @@ def main() -> None:
                 )
                 for style in styles
             }
+            if options.cores > 1:
+                found["cace, one core"] = lammps.seconds_per_step("cace", 1, options.steps)
             if model is not None:
                 found["edge × feature"] = seconds(evaluate, model, graph, "edge × feature")
             times.append(found)
@@ -203,7 +207,7 @@ def main() -> None:
     for name in times[0]:
         median = 1e6 / len(atoms) * statistics.median(row[name] for row in times)
         ratio = statistics.median(row[name] / row["cace"] for row in times)
-        print(f"{name:16s}{median:14.1f}{ratio:16.1f}")
+        print(f"{name:16s}{median:14.1f}{ratio:16.2f}")
     share = statistics.median(
         flops * len(atoms) / row["cace"] / peak for row, peak in zip(times, peaks)
     )
