@@ -5,8 +5,6 @@ A^(t+1) = (A_Ar + A_Bchi) / sqrt(avg_num_neighbors) + A_M; each term is optional
 
 from __future__ import annotations
 
-from typing import List
-
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +18,7 @@ from .atomic_basis import (
 from .edges import Edges, Geometry
 from .hyperparameters import Hyperparameters
 from .invariants import number_of_invariants
-from .readout import multilayer_perceptron
+from .readout import Perceptron
 
 
 class MemoryMessage(nn.Module):
@@ -69,7 +67,7 @@ class BchiMessage(nn.Module):
         n_invariants = number_of_invariants(settings.l_max, settings.nu_max)
         self.n_degrees = settings.l_max + 1 if settings.bchi_per_l else 1
         self.n_channels = settings.n_channels if settings.bchi_per_channel else 1
-        self.network = multilayer_perceptron(
+        self.network = Perceptron(
             settings.n_radial * n_invariants * settings.n_channels,
             settings.bchi_hidden,
             self.n_degrees * self.n_channels,
@@ -87,15 +85,6 @@ class BchiMessage(nn.Module):
         """Returns the sum before radial mixing, (N, n_rbf, N_l, C)."""
         weights = self.sender_weights(invariants, sender_embedding).index_select(1, self.degree)
         return weighted_neighbor_sum(edges, weights, receiver_embedding)
-
-    @torch.jit.export
-    def parameters_of_network(self) -> List[Tensor]:
-        """Weight and bias of every linear layer of h, in this order."""
-        found: List[Tensor] = []
-        for module in self.network:
-            if hasattr(module, "weight"):
-                found += [module.weight, module.bias]
-        return found
 
     def sender_weights(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
         """θ_{j,s} h(B_j) of every atom, (N, L+1 or 1, C), or (N, L+1 or 1, K) if h has no channels."""

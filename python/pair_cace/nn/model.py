@@ -115,7 +115,7 @@ class CACE(nn.Module):
         norm = 1.0
         for layer in self.layers:
             if layer.bchi is not None:
-                networks += layer.bchi.parameters_of_network()
+                networks += layer.bchi.network.weights_and_biases()
                 n_degrees = layer.bchi.n_degrees
                 norm = layer.norm
         energies, gradient = evaluate(
@@ -126,8 +126,8 @@ class CACE(nn.Module):
             receiver,
             self.radial.frequencies,
             self.atomic_basis.mixing_weight,
-            self.readout.parameters_of_network(),
-            self.readout.parameters_of_linear(),
+            self.readout.network.weights_and_biases(),
+            self.readout.weight_and_bias_of_linear(),
             networks,
             len(self.layers),
             float(self.radial.prefactor),

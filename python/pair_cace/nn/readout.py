@@ -9,13 +9,24 @@ import torch
 from torch import Tensor, nn
 
 
-def multilayer_perceptron(n_in: int, hidden: Sequence[int], n_out: int) -> nn.Sequential:
+class Perceptron(nn.Sequential):
     """Linear layers with bias, SiLU between them."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [nn.Linear(n_in, width), nn.SiLU()]
-        n_in = width
-    return nn.Sequential(*layers, nn.Linear(n_in, n_out))
+
+    def __init__(self, n_in: int, hidden: Sequence[int], n_out: int):
+        layers: list[nn.Module] = []
+        for width in hidden:
+            layers += [nn.Linear(n_in, width), nn.SiLU()]
+            n_in = width
+        super().__init__(*layers, nn.Linear(n_in, n_out))
+
+    @torch.jit.export
+    def weights_and_biases(self) -> List[Tensor]:
+        """Of every linear layer, in this order."""
+        found: List[Tensor] = []
+        for module in self:
+            if hasattr(module, "weight"):
+                found += [module.weight, module.bias]
+        return found
 
 
 class Readout(nn.Module):
@@ -23,7 +34,7 @@ class Readout(nn.Module):
 
     def __init__(self, n_features: int, hidden: Sequence[int], with_linear: bool):
         super().__init__()
-        self.network = multilayer_perceptron(n_features, hidden, 1)
+        self.network = Perceptron(n_features, hidden, 1)
         self.linear = nn.Linear(n_features, 1) if with_linear else None
 
     def forward(self, layers: List[Tensor]) -> Tensor:
@@ -51,16 +62,7 @@ class Readout(nn.Module):
         return energies
 
     @torch.jit.export
-    def parameters_of_network(self) -> List[Tensor]:
-        """Weight and bias of every linear layer of the network, in this order."""
-        found: List[Tensor] = []
-        for module in self.network:
-            if hasattr(module, "weight"):
-                found += [module.weight, module.bias]
-        return found
-
-    @torch.jit.export
-    def parameters_of_linear(self) -> List[Tensor]:
+    def weight_and_bias_of_linear(self) -> List[Tensor]:
         """Weight and bias of the linear readout; none if there is none."""
         found: List[Tensor] = []
         if self.linear is not None:
