@@ -297,6 +297,8 @@ def arguments_of_evaluate(**changes) -> dict:
         ({"readout": [torch.rand(1, 4)]}, "pairs of weight and bias, got 1"),
         ({"linear": [torch.rand(1, 3), torch.rand(1)]}, "of linear readout, got"),
         ({"n_layers": 1, "messages": [torch.rand(1, 4), torch.rand(1)]}, "no atoms that only send"),
+        ({"readout": []}, "expected weight and bias of the readout, got none"),
+        ({"nu_max": 5}, "expected nu_max from 1 to 4, got 5"),
         ({"n_degrees": 3}, "expected 1 or 2 weights of a message, got 3"),
     ],
 )
@@ -304,6 +306,14 @@ def test_what_evaluate_refuses(change, message):
     assert evaluate(**arguments_of_evaluate())[0].shape == (1,)
     with pytest.raises(RuntimeError, match=message):
         evaluate(**arguments_of_evaluate(**change))
+
+
+def test_indices_that_are_not_contiguous():
+    table = torch.tensor([[1, 99], [2, 99]])
+    found, _ = evaluate(**arguments_of_evaluate(senders=table[:, 0], vectors=torch.ones(2, 3)))
+    with pytest.raises(RuntimeError, match="expected indices from 0 to 2, got 99 in edge 0"):
+        evaluate(**arguments_of_evaluate(senders=table[:, 1]))
+    assert torch.isfinite(found).all()
 
 
 @pytest.mark.parametrize("l_max", range(9))

@@ -1,6 +1,6 @@
 // torch.ops.pair_cace.evaluate: energies and their gradient by edge vectors in one call, for models whose
-// messages are Bchi alone. kernels/layer.h goes from edges to energies for a few atoms at a time, so that
-// nothing of the size of the features is ever stored. It has no derivative: it is one.
+// messages are Bchi alone. kernels/layer.h goes from edges to energies for a few atoms at a time; of an atom
+// only the neighbour sums of the layers before the last are stored. It has no derivative: it is one.
 
 #include "torch_glue.h"
 
@@ -273,6 +273,8 @@ std::tuple<Tensor, Tensor> evaluate(const Tensor &vectors, const Tensor &senders
               "evaluate: expected embeddings (N, K), frequencies (n_rbf,) and mixing (L+1, n_rbf, "
               "n_radial, C), got shapes ", sender.sizes(), ", ", receiver.sizes(), ", ",
               frequencies.sizes(), " and ", mixing.sizes());
+  TORCH_CHECK(!readout.empty(), "evaluate: expected weight and bias of the readout, got none");
+  TORCH_CHECK(1 <= nu_max && nu_max <= 4, "evaluate: expected nu_max from 1 to 4, got ", nu_max);
   check_same_type("evaluate", {vectors, sender, receiver, frequencies, mixing, readout[0]});
   check_indices("evaluate", senders, sender.size(0));
   Model model{{static_cast<int>(mixing.size(0) - 1), static_cast<int>(frequencies.size(0)), cutoff,

@@ -15,7 +15,8 @@ void check_indices(const char *operation, const Tensor &index, int64_t n_atoms)
   TORCH_CHECK(index.dim() == 1 && index.scalar_type() == at::kLong, operation,
               ": expected indices of shape (E,) and type int64, got shape ", index.sizes(),
               " and type ", index.scalar_type());
-  const int64_t *p = index.const_data_ptr<int64_t>();
+  const Tensor kept = index.contiguous();
+  const int64_t *p = kept.const_data_ptr<int64_t>();
   in_shares(index.size(0), worthwhile_shares(index.size(0)), [&](int64_t begin, int64_t end, int) {
     int64_t smallest = 0, largest = 0;    // first without branches: it is asked in every step
     for (int64_t e = begin; e < end; ++e) {
@@ -56,19 +57,20 @@ GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_
   start_ = at::empty({n_atoms + 1}, ends.options());
   int64_t *start = start_.data_ptr<int64_t>();
 
-  // In order: an atom begins where its number, or a larger one, comes first.
+  const int n_shares = worthwhile_shares(n_edges);
   std::atomic<bool> in_order = true;
-  in_shares(n_edges, worthwhile_shares(n_edges), [&](int64_t begin, int64_t end, int) {
-    int64_t before = begin > 0 ? end_of[begin - 1] : -1;
-    for (int64_t e = begin; e < end; ++e) {
-      if (end_of[e] == before) continue;
-      if (end_of[e] < before) in_order = false;
-      for (int64_t i = before + 1; i <= end_of[e]; ++i) start[i] = e;
-      before = end_of[e];
-    }
+  in_shares(n_edges, n_shares, [&](int64_t begin, int64_t end, int) {
+    if (!std::is_sorted(end_of + std::max<int64_t>(begin - 1, 0), end_of + end)) in_order = false;
   });
-  for (int64_t i = n_edges > 0 ? end_of[n_edges - 1] + 1 : 0; i <= n_atoms; ++i) start[i] = n_edges;
-  if (in_order) return;
+  if (in_order) {    // an atom begins where its number, or a larger one, comes first
+    in_shares(n_edges, n_shares, [&](int64_t begin, int64_t end, int) {
+      int64_t before = begin > 0 ? end_of[begin - 1] : -1;
+      for (int64_t e = begin; e < end; before = end_of[e++])
+        for (int64_t i = before + 1; i <= end_of[e]; ++i) start[i] = e;
+    });
+    std::fill(start + (n_edges > 0 ? end_of[n_edges - 1] + 1 : 0), start + n_atoms + 1, n_edges);
+    return;
+  }
 
   std::fill(start, start + n_atoms + 1, 0);
   for (int64_t e = 0; e < n_edges; ++e) ++start[end_of[e] + 1];

@@ -176,16 +176,18 @@ template <class T> class NeighborSummation {
     constexpr int stride = sizeof(T) / sizeof(Real);
     for (int e = 0; e < edges_.n; ++e) {
       Real *to = reinterpret_cast<Real *>(pairs.data() + e * pair_stride());
-      for (int c = columns_ - 1; c >= 0; --c) {    // what a vector has too many is overwritten
+      for (int c = 0; c < columns_; ++c) {
         const FirstLanes<Real> used(n_weights_ - c * lanes);
         const V w = used.load(row(table, e) + c * lanes);
         for (int n = 0; n < n_rbf_; ++n) {
           Real *at = to + n * n_weights_ + c * lanes;
           const V pair = radial[n * stride + e] * w;
-          if (add || columns_ > 1)
-            used.store(at, add ? used.load(at) + pair : pair);
+          if (add)
+            used.store(at, used.load(at) + pair);
+          else if (columns_ > 1)
+            used.store(at, pair);
           else
-            store(at, pair);
+            store(at, pair);    // what a vector has too many, the next one overwrites
         }
       }
     }
