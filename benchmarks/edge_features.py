@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from unittest import mock
 
 from pair_cace.nn import atomic_basis, messages
 from pair_cace.nn.atomic_basis import sum_over_neighbors
@@ -27,12 +28,9 @@ def edge_feature_sum(edges: Edges, sender_weights: Tensor, receiver_embedding: T
 @contextlib.contextmanager
 def edge_features() -> Iterator[None]:
     """Inside, models with ``choose(compiled=False)`` go that way."""
-    modules = (atomic_basis, messages)
-    before = [module.weighted_neighbor_sum for module in modules]
-    try:
-        for module in modules:
-            module.weighted_neighbor_sum = edge_feature_sum
+    name = "weighted_neighbor_sum"
+    with (
+        mock.patch.object(atomic_basis, name, edge_feature_sum),
+        mock.patch.object(messages, name, edge_feature_sum),
+    ):
         yield
-    finally:
-        for module, function in zip(modules, before):
-            module.weighted_neighbor_sum = function

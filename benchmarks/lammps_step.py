@@ -3,12 +3,13 @@
 python benchmarks/lammps_step.py water.cace.pt liquid-64.xyz
 python benchmarks/lammps_step.py water.cace.pt liquid-64.xyz --repeat 4 --cores 2 --edge-features
 
-Prints µs per atom and step (NVE, all that `lmp` does) and their ratio to that of cace, as medians over
-repetitions in which all run one after the other; what share of the speed of a large matrix product the
-counted FLOPs of cace are; and the memory per atom above that of `lmp` with the same atoms and no potential.
-SNAP (twojmax 6) and POD (two- to four-body) have random coefficients and the cutoff of the model. With
---cores 2, cace has two threads (with --ranks, as the others, two MPI ranks), and runs on one core as well. --edge-features adds plain torch over tensors of
-every edge and feature (edge_features.py), in float32, outside of `lmp`.
+Prints µs per atom and step (NVE, all that `lmp` does) and their ratio to that of cace, as medians
+over repetitions in which all run one after the other; what share of the speed of a large matrix
+product the counted FLOPs of cace are; and the memory per atom above that of `lmp` with the same atoms
+and no potential. SNAP (twojmax 6) and POD (two- to four-body) have random coefficients and the cutoff
+of the model. With --cores 2, cace has two threads (with --ranks, as the others, two MPI ranks), and
+runs on one core as well. --edge-features adds plain torch over tensors of every edge and feature
+(edge_features.py), in float32, outside of `lmp`.
 """
 
 from __future__ import annotations
@@ -112,14 +113,19 @@ class Folder:
     def lmp(
         self, name: str, cores: int, steps: int, check: bool = True
     ) -> subprocess.CompletedProcess:
-        script = INPUT.format(pair=self.pairs[name], steps=steps)
-        (self.path / "in.lmp").write_text(script)
         threads = name in ("cace", "none") and not self.ranks
         command = [] if threads or cores == 1 else [BIN / "mpiexec", "-n", str(cores)]
-        environment = os.environ | {"OMP_NUM_THREADS": str(cores if threads else 1)}
+        return self._run(command, name, steps, cores if threads else 1, check)
+
+    def _run(
+        self, prefix: list, name: str, steps: int, threads: int, check: bool = True
+    ) -> subprocess.CompletedProcess:
+        """Runs `lmp` behind the command ``prefix``."""
+        (self.path / "in.lmp").write_text(INPUT.format(pair=self.pairs[name], steps=steps))
         result = subprocess.run(
-            [*command, BIN / "lmp", "-in", "in.lmp"],
-            cwd=self.path, env=environment, capture_output=True, text=True,
+            [*prefix, BIN / "lmp", "-in", "in.lmp"],
+            cwd=self.path, env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            capture_output=True, text=True,
         )  # fmt: skip
         if check and result.returncode != 0:
             sys.exit(result.stdout + result.stderr)
@@ -131,18 +137,12 @@ class Folder:
 
     def peak_memory(self, name: str) -> int:
         """Bytes, of a run of three steps on one core."""
-        script = (
+        script = (  # a small process: its own memory counts as well until it has become `lmp`
             "import resource, subprocess, sys\n"
             "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)\n"
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         )
-        (self.path / "in.lmp").write_text(INPUT.format(pair=self.pairs[name], steps=3))
-        result = subprocess.run(
-            [sys.executable, "-c", script, BIN / "lmp", "-in", "in.lmp"],
-            cwd=self.path, env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return 1024 * int(result.stdout)
+        return 1024 * int(self._run([sys.executable, "-c", script], name, 3, 1).stdout)
 
 
 def counted_flops(checkpoint: pathlib.Path, atoms: ase.Atoms) -> float:

@@ -1,23 +1,26 @@
-"""Each compiled operation alone: counted FLOPs and bytes, time, and how near it is to the machine's limit.
+"""Each compiled operation alone: counted FLOPs and bytes, time, and share of the machine's limit.
 
 python benchmarks/operations.py --template water train.xyz --frames 8
 python benchmarks/operations.py --template molecule train.xyz --frames 40 --training
 
-The operations are those that a model of the template calls for these structures, with the same tensors. The limit is the
-larger of FLOPs / (speed of a large matrix product) and bytes / (speed of copying), both measured in the same run.
+The operations are those that a model of the template calls for these structures, with the same
+tensors. The limit is the larger of FLOPs / (speed of a large matrix product) and bytes / (speed of
+copying), both measured in the same run.
 
-Counted are multiply-adds as 2 FLOPs; sine and cosine together as 40, an exponential as 20. Bytes are those of all
-tensors read and written once, and of one row of the sender per edge.
+Counted are multiply-adds as 2 FLOPs; sine and cosine together as 40, an exponential as 20. Bytes are
+those of all tensors read and written once, and of one row of the sender per edge.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import pathlib
 import statistics
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+from unittest import mock
 
 import ase.io
 import torch
@@ -27,7 +30,7 @@ from pair_cace.nn import model as model_module
 from pair_cace.nn.angular import triples_up_to
 from pair_cace.nn.derivatives import predict
 from pair_cace.nn.invariants import invariants_of_order
-from pair_cace.training.memory import keep_freed_memory
+from pair_cace.operations import keep_freed_memory
 from step import new_model
 
 OPERATIONS = {
@@ -59,20 +62,20 @@ def calls_of(model, graph, training: bool) -> list[Call]:
     """What the model calls for this graph."""
     for parameter in model.parameters():
         parameter.requires_grad_(training)
-    calls, originals = [], {}
-    for name, module in OPERATIONS.items():
-        originals[name] = getattr(module, name)
+    calls = []
 
-        def record(*arguments, name=name):
-            calls.append(Call(name, originals[name], list(arguments)))
-            return originals[name](*arguments)
+    def recording(name: str, operation: Callable) -> Callable:
+        def record(*arguments):
+            calls.append(Call(name, operation, list(arguments)))
+            return operation(*arguments)
 
-        setattr(module, name, record)
-    try:
-        predict(model, graph, create_graph=True)
-    finally:
+        return record
+
+    with contextlib.ExitStack() as stack:
         for name, module in OPERATIONS.items():
-            setattr(module, name, originals[name])
+            patch = mock.patch.object(module, name, recording(name, getattr(module, name)))
+            stack.enter_context(patch)
+        predict(model, graph, create_graph=True)
     for call in calls:
         for k, value in enumerate(call.arguments):
             if isinstance(value, torch.Tensor):
@@ -105,9 +108,8 @@ def counted(call: Call, output: torch.Tensor, gradient: bool) -> tuple[float, fl
     n_atoms, n_radial = output.shape[:2]
     columns = n_atoms * n_radial * output.shape[-1]
     flops = 0
-    if (
-        a[0] is not None
-    ):  # mixing: Σ_n raw W, times θ; again in the gradient, and one or two times back
+    # Mixing: Σ_n raw W, times θ; again in the gradient, and one or two times back.
+    if a[0] is not None:
         n_angular, n_rbf = a[0].shape[1:3]
         n_terms = 1 if not gradient else 2 + (1 in call.wanted)
         flops += columns * (2 * n_angular * n_rbf + 2 * n_angular) * n_terms
@@ -169,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    keep_freed_memory(2**31 - 1)
     frames = ase.io.read(options.data, index=f":{options.frames}")
     model, graph = new_model(options.template, frames)
     model.choose(compiled=True)

@@ -4,9 +4,9 @@ python benchmarks/step.py train.xyz --template water --frames 2
 python benchmarks/step.py train.xyz --template molecule --frames 5 --threads 2
 python benchmarks/step.py train.xyz --model water.cace.pt --memory
 
-The ways are tensors of every edge and feature (edge_features.py, as the first implementations do it), our plain
-torch, and the compiled operations. The model is a checkpoint, or that of a template of `cace train` with random
-weights. Every repetition runs all ways, one after the other; ratios are medians of ratios. With
+The ways are tensors of every edge and feature (edge_features.py, as the first implementations do
+it), our plain torch, and the compiled operations. The model is a checkpoint, or that of a template of
+`cace train` with random weights. Every repetition runs all ways, one after the other; ratios are medians of ratios. With
 --memory every way runs once more in a process of its own, which tells how much its memory grew.
 """
 
@@ -29,12 +29,15 @@ from pair_cace.data.graph import Graph
 from pair_cace.io.loading import load_model
 from pair_cace.nn import CACE
 from pair_cace.nn.derivatives import predict
+from pair_cace.operations import keep_freed_memory
 from pair_cace.training.config import ModelSection
 from pair_cace.training.initialization import fit_scales
-from pair_cace.training.memory import keep_freed_memory
 
-WAYS = {"edge × feature": (False, edge_features), "plain": (False, contextlib.nullcontext)}
-WAYS["compiled"] = (True, contextlib.nullcontext)
+WAYS = {  # compiled or not, and what it runs in
+    "edge × feature": (False, edge_features),
+    "plain": (False, contextlib.nullcontext),
+    "compiled": (True, contextlib.nullcontext),
+}
 
 
 def new_model(template: str, frames: list[ase.Atoms]) -> tuple[CACE, Graph]:
@@ -137,7 +140,7 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
-    keep_freed_memory()
+    keep_freed_memory(2**31 - 1)
     model, graph = model_and_graph(options)
     print(
         f"{options.template or options.model.name}: {graph.n_atoms} atoms, {len(graph.senders)} "

@@ -39,3 +39,4 @@ mixed_basis = torch.ops.pair_cace.mixed_basis
 mixed_invariants = torch.ops.pair_cace.mixed_invariants
 radial_message = torch.ops.pair_cace.radial_message
 evaluate = torch.ops.pair_cace.evaluate
+keep_freed_memory = torch.ops.pair_cace.keep_freed_memory

@@ -23,6 +23,13 @@ class Prediction(NamedTuple):
     stresses: Tensor  # (S, 3, 3) eV/Å³, tension positive; NaN where there is no cell
 
 
+def gradient_of(energies: Tensor, vectors: Tensor, create_graph: bool = False) -> Tensor:
+    """∂(Σ energies)/∂vectors, of the shape of ``vectors``."""
+    gradient = torch.autograd.grad([energies.sum()], [vectors], create_graph=create_graph)[0]
+    assert gradient is not None
+    return gradient
+
+
 def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Prediction:
     """Evaluate ``model`` (eager or TorchScript) and differentiate it.
 
@@ -33,7 +40,7 @@ def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Predi
     if create_graph:
         vectors = graph.vectors.detach().requires_grad_(True)
         atom_energies = model(vectors, *edges)
-        (gradient,) = torch.autograd.grad([atom_energies.sum()], [vectors], create_graph=True)
+        gradient = gradient_of(atom_energies, vectors, create_graph=True)
     else:
         atom_energies, gradient = model.evaluate(graph.vectors, *edges)
         gradient = gradient.to(torch.float64)

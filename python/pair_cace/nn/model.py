@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..operations import evaluate, mixed_basis, mixed_invariants, neighbor_sum
 from .angular import AngularBasis
 from .atomic_basis import AtomicBasis
+from .derivatives import gradient_of
 from .edges import Edges, Geometry
 from .elements import ElementEmbedding, Elements
 from .hyperparameters import Hyperparameters
@@ -18,13 +19,6 @@ from .messages import MessageLayer
 from .radial import BesselBasis, PolynomialCutoff
 from .readout import Readout
 from .zbl import ZBLRepulsion
-
-
-def gradient_of(energies: Tensor, vectors: Tensor) -> Tensor:
-    """∂(Σ energies)/∂vectors."""
-    gradient = torch.autograd.grad([energies.sum()], [vectors])[0]
-    assert gradient is not None
-    return gradient
 
 
 class CACE(nn.Module):
@@ -138,11 +132,12 @@ class CACE(nn.Module):
             norm,
             n_atoms,
         )
-        if self.repulsion is not None:
+        if self.repulsion is None:
+            rest = self.energies_without_features(geometry, species, n_atoms)
+        else:
             vectors = geometry.vectors.detach().requires_grad_(True)
             geometry = Geometry(vectors, senders, receivers)
-        rest = self.energies_without_features(geometry, species, n_atoms)
-        if self.repulsion is not None:
+            rest = self.energies_without_features(geometry, species, n_atoms)
             gradient = gradient + gradient_of(rest, vectors)
         return energies.to(torch.float64) + rest.detach(), gradient
 

@@ -31,11 +31,7 @@ def fit_scales(model: CACE, sample: Graph) -> None:
         if layer is not None:
             layer.weight.zero_()
             layer.bias.zero_()
-    composition = model.elements(sample.species)
-    sender = model.sender_embedding(composition)
-    receiver = sender
-    if model.receiver_embedding is not None:
-        receiver = model.receiver_embedding(composition)
+    sender, receiver = model.embeddings(sample.species, sample.n_atoms)
     geometry = Geometry(sample.vectors.to(model.dtype), sample.senders, sample.receivers)
     edges = model.edge_basis(geometry)
 

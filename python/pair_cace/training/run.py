@@ -19,13 +19,13 @@ from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict
+from ..operations import keep_freed_memory
 from . import reference_energies
 from .batching import batches, shuffled, split
 from .config import Config
 from .dataset import GraphStore, open_or_build
 from .distributed import Processes, join_processes, leave_processes
 from .initialization import fit_scales
-from .memory import keep_freed_memory
 from .run_folder import RunFolder
 from .tensorboard import with_tensorboard
 from .trainer import Part, Trainer
@@ -45,7 +45,7 @@ def train(
     ``report`` is called by the first process at the end, with the data by name.
     Raises CaceError for everything that a user can mend.
     """
-    keep_freed_memory()
+    keep_freed_memory(2**31 - 1)
     device = str(checked_device(config.training.device))
     processes = join_processes(device)
     try:

@@ -42,8 +42,7 @@ template <class Real> class TailOf {
     for (size_t k = 2; k < network.size(); ++k) kept_.push_back(network[k].contiguous());
     for (size_t k = 0; k < kept_.size(); k += 2)
       dense_.push_back({static_cast<int>(kept_[k].size(1)), static_cast<int>(kept_[k].size(0)),
-                        kept_[k].template const_data_ptr<Real>(),
-                        kept_[k + 1].template const_data_ptr<Real>()});
+                        data_of<Real>(kept_[k]), data_of<Real>(kept_[k + 1])});
   }
 
   Tail<Real> tail() const
@@ -186,7 +185,8 @@ template <class Real> class Evaluation {
   {
     const bool is_last = t == model_.n_layers();
     Kept kept{SharedSum(t > 0, weights_[t], shares_), model_.dense_weights(t),
-              model_.dense_biases(t), t == 0 ? model_.mixing : at::mul(model_.mixing, model_.norm), {}, {}};
+              model_.dense_biases(t),
+              t == 0 ? model_.mixing : at::mul(model_.mixing, model_.norm), {}, {}};
 
     Layer<Real> layer;
     layer.sum.basis = model_.basis;

@@ -1,6 +1,6 @@
 #include "torch_glue.h"
 
-#include "threads.h"
+#include <ATen/Parallel.h>
 
 #include <torch/library.h>
 
@@ -97,9 +97,9 @@ int worthwhile_shares(int64_t work)
 }
 
 Shares::Shares(int64_t n, int64_t step, int64_t multiply_adds)
-    : n_(n), step_(step),
+    : n_(n), step_(step), n_steps_((n + step - 1) / step),
       count_(static_cast<int>(std::min<int64_t>(worthwhile_shares(multiply_adds),
-                                                std::max<int64_t>(1, (n + step - 1) / step))))
+                                                std::max<int64_t>(1, n_steps_))))
 {}
 
 void in_shares(int64_t n, int n_shares,

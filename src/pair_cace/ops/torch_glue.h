@@ -2,9 +2,9 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "threads.h"
 #include "twice_differentiable.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -56,24 +56,14 @@ class Shares {
 
   template <class Body> void run(const Body &body) const
   {
-    const auto call = [&](int64_t share) {
-      const int64_t begin = boundary(share), end = boundary(share + 1);
+    in_shares(n_steps_, count_, [&](int64_t first, int64_t last, int share) {
+      const int64_t begin = first * step_, end = std::min(n_, last * step_);
       if (begin < end) body(begin, end, share);
-    };
-    if (count_ == 1) return call(0);
-    at::parallel_for(0, count_, 1, [&](int64_t first, int64_t last) {
-      for (int64_t share = first; share < last; ++share) call(share);
     });
   }
 
  private:
-  int64_t boundary(int64_t share) const
-  {
-    const int64_t steps = (n_ + step_ - 1) / step_;
-    return std::min(n_, steps * share / count_ * step_);
-  }
-
-  int64_t n_, step_;
+  int64_t n_, step_, n_steps_;
   int count_;
 };
 

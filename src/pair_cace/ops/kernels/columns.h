@@ -50,8 +50,9 @@ template <class T> class Columns {
       : task_(task), n_angular_(task.n_angular()), n_channels_(task.n_channels()),
         size_(n_angular_ * task.n_rbf * task.n_weights), raw_(size_), grad_raw_(size_),
         receiver_(task.n_basis), grad_receiver_(task.n_basis), mixed_(n_angular_),
-        grad_mixed_(at_once * n_angular_), place_(size_), weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
-        weight_tangent_(size_ > 0 && is_dual<T> && task.weight.tangent ? n_channels_ * weights_of(1) : 0)
+        grad_mixed_(at_once * n_angular_), place_(size_),
+        weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
+        weight_tangent_(is_dual<T> && task.weight.tangent ? weight_.size() : 0)
   {
     int at = 0;
     for (int k = 0; size_ > 0 && k < n_angular_; ++k)
@@ -69,9 +70,12 @@ template <class T> class Columns {
   void open(const Input<Real> &raw, const Input<Real> &receiver, int n)
   {
     if (size_ > 0)
-      inputs_to_lanes<T>(raw, size_, n, size_, [&](int at) -> T & { return raw_[place_[at]]; });
-    inputs_to_lanes<T>(receiver, task_.n_basis, n, task_.n_basis,
-                       [&](int q) -> T & { return receiver_[q]; });
+      inputs_to_lanes<T>(
+          raw, [&](int i) { return int64_t(i) * size_; }, n, size_,
+          [&](int at) -> T & { return raw_[place_[at]]; });
+    inputs_to_lanes<T>(
+        receiver, [&](int i) { return int64_t(i) * task_.n_basis; }, n, task_.n_basis,
+        [&](int q) -> T & { return receiver_[q]; });
   }
 
   void clear_gradients()

@@ -82,7 +82,7 @@ template <class T> struct EdgeVectors {
             double cutoff)
   {
     using Real = RealOf<T>;
-    n = static_cast<int>(end - first < lanes_of<Real> ? end - first : lanes_of<Real>);
+    n = lanes_in_use<Real>(end - first);
     for (int k = 0; k < 3; ++k) {
       VectorOf<T> value = broadcast(Real(k == 0 ? 2.0 * cutoff : 0.0)), tangent{};
       for (int e = 0; e < n; ++e) value[e] = vectors.value[3 * groups.edge(first + e) + k];

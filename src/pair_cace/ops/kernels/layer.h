@@ -86,7 +86,7 @@ template <class V> class LayerEvaluation {
   void open(int64_t first)
   {
     first_ = first;
-    n_ = static_cast<int>(task_.mixing.n_atoms - first < lanes ? task_.mixing.n_atoms - first : lanes);
+    n_ = lanes_in_use<Real>(task_.mixing.n_atoms - first);
   }
 
   Input<Real> receivers() const { return task_.mixing.receiver.from(first_ * task_.mixing.n_basis); }

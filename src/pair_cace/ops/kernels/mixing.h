@@ -12,7 +12,6 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 template <class T> class Mixer {
   using Real = RealOf<T>;
   using V = VectorOf<T>;
-  static constexpr int lanes = lanes_of<Real>;
   static constexpr int at_once = Columns<T>::at_once;    // radial functions
 
  public:
@@ -86,12 +85,15 @@ template <class T> class Mixer {
   }
 
   // Number i of several radial functions.
-  template <class Value> Value *slab(Scratch<Value> &slabs, int i) { return slabs.data() + i * slab_size(); }
+  template <class Value> Value *slab(Scratch<Value> &slabs, int i)
+  {
+    return slabs.data() + i * slab_size();
+  }
 
   void open_block(int64_t first)
   {
     first_ = first;
-    n_ = static_cast<int>(task_.n_atoms - first < lanes ? task_.n_atoms - first : lanes);
+    n_ = lanes_in_use<Real>(task_.n_atoms - first);
     columns_.open(task_.raw.from(first * columns_.size()), task_.receiver.from(first * task_.n_basis),
                   n_);
   }
@@ -110,7 +112,7 @@ template <class T> class Mixer {
   const T *make_basis_gradient(int c, int i)
   {
     if (task_.grad_basis) return slab(slab_, i) + c * n_angular_;
-    for (int k = 0; k < n_angular_; ++k) grad_basis_[k] = zero<T>();
+    grad_basis_.clear();
     column_.gradient(column_.list, basis_.data(), slab(slab_, i) + c * n_invariants_,
                      grad_basis_.data());
     return grad_basis_.data();
@@ -137,8 +139,9 @@ template <class T> class Mixer {
     const int size = n_entries * n_channels_;
     const int64_t row = int64_t(task_.n_radial) * size;
     const int *place = places_in_slab(n_entries);
-    inputs_to_lanes<T>(from.from(first_ * row + m * size), row, n_, size,
-                       [&](int at) -> T & { return slab[place[at]]; });
+    inputs_to_lanes<T>(
+        from, [&](int i) { return (first_ + i) * row + m * size; }, n_, size,
+        [&](int at) -> T & { return slab[place[at]]; });
   }
 
   void write_slab(const V *slab, int n_entries, int m, Real *to)

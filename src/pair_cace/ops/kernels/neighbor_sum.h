@@ -266,12 +266,9 @@ template <class T> class NeighborSummation {
   // weights_by_lane_ (n_degrees, n_weights)
   void load_weights_by_lane()
   {
-    rows_to_lanes<Real>([&](int e) { return task_.weights.value + place_of_weights_[e]; }, edges_.n,
-                        row_, [&](int k, V w) { weights_by_lane_[k] = constant<T>(w); });
-    if constexpr (is_dual<T>)
-      if (task_.weights.tangent)
-        rows_to_lanes<Real>([&](int e) { return task_.weights.tangent + place_of_weights_[e]; },
-                            edges_.n, row_, [&](int k, V w) { weights_by_lane_[k].d = w; });
+    inputs_to_lanes<T>(
+        task_.weights, [&](int e) { return place_of_weights_[e]; }, edges_.n, row_,
+        [&](int k) -> T & { return weights_by_lane_[k]; });
   }
 
   // grad_weights of the senders += Σ_{𝐥 of degree l, n} chi · grad_raw
@@ -322,7 +319,8 @@ template <class T>
 void neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   NeighborSummation<T> summation(task);
-  for (int64_t atom = begin; atom < end; ++atom) summation.gradients(atom, task.grad_raw + atom * task.size());
+  for (int64_t atom = begin; atom < end; ++atom)
+    summation.gradients(atom, task.grad_raw + atom * task.size());
   summation.finish();
 }
 

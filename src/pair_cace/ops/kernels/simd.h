@@ -50,6 +50,12 @@ template <class Real> constexpr int vectors_for(int n)
   return (n + lanes_of<Real> - 1) / lanes_of<Real>;
 }
 
+// Lanes in use if n values are left.
+template <class Real> constexpr int lanes_in_use(int64_t n)
+{
+  return n < lanes_of<Real> ? static_cast<int>(n) : lanes_of<Real>;
+}
+
 // value − 0 is value, also for −0, and so the compiler leaves it out; not so 0 + value.
 template <class Real> inline Vec<Real> broadcast(Real value)
 {
@@ -72,7 +78,7 @@ template <class Real> inline void store(Real *p, Vec<Real> v)
 // reads nor writes memory behind them.
 template <class Real> class FirstLanes {
  public:
-  explicit FirstLanes(int n) : n_(n < lanes_of<Real> ? n : lanes_of<Real>)
+  explicit FirstLanes(int n) : n_(lanes_in_use<Real>(n))
   {
 #if defined(__AVX512F__)
     mask_ = static_cast<Mask>((1u << n_) - 1);
@@ -351,6 +357,7 @@ template <class T> class Scratch {
   Scratch &operator=(const Scratch &) = delete;
 
   void clear() { std::memset(static_cast<void *>(data_), 0, size_ * sizeof(T)); }
+  int64_t size() const { return size_; }
   T *data() { return data_; }
   const T *data() const { return data_; }
   T &operator[](int64_t k) { return data_[k]; }

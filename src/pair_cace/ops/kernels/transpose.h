@@ -42,7 +42,7 @@ inline void rows_to_lanes(const Row &row, int n, int n_entries, const Take &take
 {
   constexpr int lanes = lanes_of<Real>;
   for (int first = 0; first < n_entries; first += lanes) {
-    const int count = n_entries - first < lanes ? n_entries - first : lanes;
+    const int count = lanes_in_use<Real>(n_entries - first);
     const FirstLanes<Real> used(count);
     Vec<Real> rows[lanes];
     for (int i = 0; i < lanes; ++i) rows[i] = i < n ? used.load(row(i) + first) : Vec<Real>{};
@@ -51,18 +51,19 @@ inline void rows_to_lanes(const Row &row, int n, int n_entries, const Take &take
   }
 }
 
-// The same for values and derivatives, of rows that are `row` apart; place(entry) is where they go.
-template <class T, class Place>
-inline void inputs_to_lanes(const Input<RealOf<T>> &from, int64_t row, int n, int n_entries,
+// The same for values and derivatives, of rows that begin at row(0), row(1), … of the input; place(entry)
+// is where they go.
+template <class T, class Row, class Place>
+inline void inputs_to_lanes(const Input<RealOf<T>> &from, const Row &row, int n, int n_entries,
                             const Place &place)
 {
   using Real = RealOf<T>;
   using V = VectorOf<T>;
-  rows_to_lanes<Real>([&](int i) { return from.value + i * row; }, n, n_entries,
+  rows_to_lanes<Real>([&](int i) { return from.value + row(i); }, n, n_entries,
                       [&](int k, V x) { place(k) = constant<T>(x); });
   if constexpr (is_dual<T>)
     if (from.tangent)
-      rows_to_lanes<Real>([&](int i) { return from.tangent + i * row; }, n, n_entries,
+      rows_to_lanes<Real>([&](int i) { return from.tangent + row(i); }, n, n_entries,
                           [&](int k, V x) { place(k).d = x; });
 }
 
@@ -73,7 +74,7 @@ inline void lanes_to_rows(const Row &row, int n, int n_entries, const Give &give
 {
   constexpr int lanes = lanes_of<Real>;
   for (int first = 0; first < n_entries; first += lanes) {
-    const int count = n_entries - first < lanes ? n_entries - first : lanes;
+    const int count = lanes_in_use<Real>(n_entries - first);
     const FirstLanes<Real> used(count);
     Vec<Real> rows[lanes];
     for (int k = 0; k < lanes; ++k) rows[k] = k < count ? give(first + k) : Vec<Real>{};
