@@ -121,15 +121,20 @@ std::unique_ptr<pair_cace::ExportedModel> PairCACE::load_model(const std::string
     problem = e.what();
   }
 
-  // A file or a device may be missing on one node only; all ranks have to stop for it.
+  // A file or a device may be missing on one node only. All ranks stop for it, and the first speaks:
+  // what a rank prints that ends the run by itself may be lost.
   const int failed = model ? 0 : 1;
-  int n_failed = 0;
+  const int mine = failed ? comm->me : comm->nprocs;
+  int n_failed = 0, first = 0;
   MPI_Allreduce(&failed, &n_failed, 1, MPI_INT, MPI_SUM, world);
+  if (n_failed == 0) return model;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
+  int length = static_cast<int>(problem.size());
+  MPI_Bcast(&length, 1, MPI_INT, first, world);
+  problem.resize(length);
+  MPI_Bcast(problem.data(), length, MPI_CHAR, first, world);
   if (n_failed == comm->nprocs) error->all(FLERR, "Pair style cace: {}", problem);
-  if (failed)
-    error->one(FLERR, "Pair style cace, on {} of {} MPI ranks: {}", n_failed, comm->nprocs, problem);
-  if (n_failed > 0) MPI_Barrier(world);    // until the rank that failed has ended the run
-  return model;
+  error->all(FLERR, "Pair style cace, on {} of {} MPI ranks: {}", n_failed, comm->nprocs, problem);
 }
 
 std::vector<int> PairCACE::atomic_numbers_of_types(const std::vector<std::string> &symbols,
@@ -336,5 +341,6 @@ double PairCACE::memory_usage()
   };
   return Pair::memory_usage() + bytes(rows_.of_atom) + bytes(rows_.atoms) + bytes(edges_.species) +
       bytes(edges_.senders) + bytes(edges_.receivers) + bytes(edges_.vectors) +
+      bytes(edges_.first_of_row) +
       bytes(result_.energies) + bytes(result_.edge_gradient) + bytes(row_forces_);
 }
