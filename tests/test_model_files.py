@@ -338,7 +338,7 @@ def test_another_format_version(checkpoint, export, monkeypatch):
     with pytest.raises(CaceError, match=r"expected checkpoint format 98 in .*, got format 1"):
         load_checkpoint(checkpoint)
     monkeypatch.setattr(_core, "model_format_version", 99)
-    with pytest.raises(CaceError, match=r"expected format 99 in .*, got format 2"):
+    with pytest.raises(CaceError, match=r"expected format 99 in .*, got format 3"):
         load_exported(export)
 
 

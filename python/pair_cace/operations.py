@@ -38,5 +38,6 @@ neighbor_sum = torch.ops.pair_cace.neighbor_sum
 mixed_basis = torch.ops.pair_cace.mixed_basis
 mixed_invariants = torch.ops.pair_cace.mixed_invariants
 radial_message = torch.ops.pair_cace.radial_message
+share_with_ghosts = torch.ops.pair_cace.share_with_ghosts
 evaluate = torch.ops.pair_cace.evaluate
 keep_freed_memory = torch.ops.pair_cace.keep_freed_memory

@@ -77,7 +77,8 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
 {
   const at::Device device = pick_device(choice);
   torch::jit::ExtraFilesMap files{
-      {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""}, {"dtype", ""}};
+      {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""},
+      {"values_per_ghost", ""}, {"portable", ""}, {"dtype", ""}};
   torch::jit::Module module = load(path, device, files);
 
   const int version = number_of<int>(text_of(files, "format_version", path), "format_version");
@@ -89,6 +90,9 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
   ModelInfo info;
   info.cutoff = number_of<double>(text_of(files, "cutoff", path), "cutoff");
   info.n_layers = number_of<int>(text_of(files, "n_layers", path), "n_layers");
+  info.values_per_ghost =
+      number_of<int>(text_of(files, "values_per_ghost", path), "values_per_ghost");
+  info.portable = text_of(files, "portable", path) == "yes";
   info.dtype = text_of(files, "dtype", path);
   std::istringstream symbols(text_of(files, "elements", path));
   for (std::string symbol; symbols >> symbol;) info.elements.push_back(symbol);

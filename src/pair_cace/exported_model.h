@@ -13,6 +13,8 @@ namespace pair_cace {
 struct ModelInfo {
   double cutoff = 0.0;                  // Å
   int n_layers = 0;                     // message-passing layers T
+  int values_per_ghost = 0;             // the most that one message of an atom holds
+  bool portable = false;                // written with --portable: exchanges no messages
   std::vector<std::string> elements;    // chemical symbols the model was trained on
   std::string dtype;                    // float32 | float64
 };

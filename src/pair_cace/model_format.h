@@ -5,6 +5,8 @@
 //   cutoff           Å
 //   elements         chemical symbols the model was trained on, separated by spaces
 //   n_layers         message-passing layers T
+//   values_per_ghost the most that an atom tells its neighbours between two layers; 0 if T = 0
+//   portable         yes | no: whether the graph does without the operations of src/pair_cace/ops
 //   dtype            float32 | float64, the precision of the weights
 //   length_unit, energy_unit            Å and eV, always
 //   E0, hyperparameters, provenance     JSON, for people and for Python
@@ -13,6 +15,6 @@
 namespace pair_cace {
 
 // Raised by one whenever a file written before cannot be read as it stands.
-constexpr int model_format_version = 2;
+constexpr int model_format_version = 3;
 
 }    // namespace pair_cace

@@ -1,6 +1,7 @@
 #include "pair_cace.h"
 
 #include "chemical_symbols.h"
+#include "input_checks.h"
 #include "ops/edge_forces.h"
 #include "ops/threads.h"
 
@@ -11,7 +12,6 @@
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
-#include "update.h"
 #include "utils.h"
 
 #include <algorithm>
@@ -32,7 +32,7 @@ std::string joined(const std::vector<std::string> &words)
 
 }    // namespace
 
-PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp)
+PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp), exchange_(lmp, this)
 {
   one_coeff = 1;
   manybody_flag = 1;
@@ -40,8 +40,8 @@ PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp)
   restartinfo = 0;
   unit_convert_flag = utils::get_supported_conversions(utils::ENERGY);
   no_virial_fdotr_compute = 1;    // the virial comes from the edges
-  centroidstressflag = CENTROID_NOTAVAIL;
-  comm_forward = 1;
+  centroidstressflag = CENTROID_AVAIL;
+  comm_forward = 1;    // the row of an owner
 }
 
 PairCACE::~PairCACE()
@@ -173,71 +173,36 @@ void PairCACE::log_what_was_loaded(const std::string &path)
 
 void PairCACE::init_style()
 {
-  if (std::strcmp(update->unit_style, "metal") == 0)
-    energy_unit_ = 1.0;
-  else if (std::strcmp(update->unit_style, "real") == 0)
-    energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
-  else
-    error->all(FLERR, "Pair style cace: expected 'units metal' or 'units real', got 'units {}'{}",
-               update->unit_style,
-               std::strcmp(update->unit_style, "lj") == 0 ? " (the default of LAMMPS)" : "");
-
+  energy_unit_ = pair_cace::energy_unit(lmp);
   if (!force->newton_pair)
     error->all(FLERR, "Pair style cace: expected 'newton on', got newton off for pair forces; "
                       "remove 'newton off' from the input");
   if (atom->tag_enable == 0)
     error->all(FLERR, "Pair style cace: expected atom IDs, got 'atom_modify id no'");
 
-  const int n_layers = model_->info().n_layers;
-  if (n_layers > 0 && comm->nprocs > 1)
-    error->all(FLERR, "Pair style cace: expected 1 MPI rank for a model with message passing "
-                      "({} layer{}), got {} ranks; run on one rank, with more threads if you like "
-                      "(OMP_NUM_THREADS), or use a model with n_layers 0",
-               n_layers, n_layers == 1 ? "" : "s", comm->nprocs);
-  refuse_excluded_bonded_neighbors();
-  warn_of_swapped_elements();
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && comm->me == 0)
-    error->warning(FLERR, "Pair style cace: neigh_modify exclude hides atoms from the potential, "
-                          "which changes the energies of all their neighbors, not of the pair alone");
+  pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);
+  pair_cace::warn_of_swapped_elements(lmp, atomic_numbers_);
+  pair_cace::warn_of_excluded_neighbors(lmp);
 
+  prepare_exchange();
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
-// LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list (unless
-// there is a kspace style); the model would silently miss the atoms that matter most.
-void PairCACE::refuse_excluded_bonded_neighbors()
+// With message passing, on several ranks, every ghost has a row of its own, and between layers the
+// values of its owner are asked for.
+void PairCACE::prepare_exchange()
 {
-  if (atom->molecular != Atom::MOLECULAR || force->kspace) return;
-  int mine = 0, left_out = 0;    // k of a class of 1-(k+1) neighbours that is left out
-  for (int k = 3; k >= 1; --k) {
-    if (force->special_lj[k] != 0.0 || force->special_coul[k] != 0.0) continue;
-    for (int i = 0; i < atom->nlocal; ++i) {
-      const int *count = atom->nspecial[i];    // cumulative over the classes
-      const int in_class = count[k - 1] - (k > 1 ? count[k - 2] : 0);
-      if (atomic_numbers_[atom->type[i]] != 0 && in_class > 0) mine = k;
-    }
-  }
-  MPI_Allreduce(&mine, &left_out, 1, MPI_INT, MPI_MAX, world);
-  if (left_out > 0)
-    error->all(FLERR, "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms with "
-                      "bonds, got a factor of 0 for 1-{} neighbors, which removes them from the "
-                      "neighbor list", left_out + 1);
-}
-
-// Elements in the wrong order give a potential that runs, and nonsense. Heavier atoms have higher
-// atomic numbers, but for neighbours such as Ar and K, which differ by 2 %.
-void PairCACE::warn_of_swapped_elements()
-{
-  if (!atom->mass || comm->me != 0) return;
-  for (int a = 1; a <= atom->ntypes; ++a)
-    for (int b = 1; b <= atom->ntypes; ++b)
-      if (atomic_numbers_[a] != 0 && atomic_numbers_[a] < atomic_numbers_[b] &&
-          atom->mass[a] > 1.1 * atom->mass[b])
-        error->warning(FLERR, "Pair style cace: atom type {} is given as {} and has mass {}, type {} "
-                              "is given as {} and has mass {}; check the order of the elements in "
-                              "pair_coeff",
-                       a, pair_cace::chemical_symbols[atomic_numbers_[a] - 1], atom->mass[a], b,
-                       pair_cace::chemical_symbols[atomic_numbers_[b] - 1], atom->mass[b]);
+  const pair_cace::ModelInfo &info = model_->info();
+  exchanges_ = info.n_layers > 0 && comm->nprocs > 1;
+  if (!exchanges_) return;
+  if (info.portable)
+    error->all(FLERR, "Pair style cace: expected 1 MPI rank for a portable model with message passing, "
+                      "got {}; export it without --portable, or run on one rank with more threads "
+                      "(OMP_NUM_THREADS)", comm->nprocs);
+  // The buffers of LAMMPS are made after this, for the largest style; hybrid asked ours before.
+  comm_forward = comm_reverse = std::max(1, info.values_per_ghost);
+  force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
+  force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
 }
 
 double PairCACE::init_one(int, int)
@@ -252,9 +217,10 @@ void PairCACE::compute(int eflag, int vflag)
   ev_init(eflag, vflag);
 
   number_atoms();
-  if (rows_.n_local == 0) return;
+  if (rows_.n_local == 0 && !exchanges_) return;
   try {
     pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model_->info().cutoff, edges_);
+    const pair_cace::UseGhostExchange use(exchanges_ ? &exchange_ : nullptr);
     model_->evaluate(edges_, result_);
   } catch (const std::exception &e) {
     error->one(FLERR, "Pair style cace: {}", e.what());
@@ -263,26 +229,37 @@ void PairCACE::compute(int eflag, int vflag)
   tally();
 }
 
-// With message passing the sender of an edge must be an atom with features, so a ghost stands for
-// its owner (on one rank, which init_style has made sure of). Without, ghosts get their own rows.
+// With message passing the sender of an edge must be an atom with features. On one rank a ghost
+// stands for its owner. On several, or without messages, ghosts get rows of their own.
 void PairCACE::number_atoms()
 {
+  const pair_cace::ModelInfo &info = model_->info();
   rows_.number_local(*atom, atomic_numbers_);
-  if (model_->info().n_layers > 0)
-    comm->forward_comm(this);
+  exchange_.use_rows(rows_.of_atom, std::max(1, info.values_per_ghost));
+  if (info.n_layers > 0 && !exchanges_)
+    exchange_.owners_to_ghosts(rows_.of_atom);
   else
     rows_.append_ghosts(*atom, atomic_numbers_);
 }
 
 int PairCACE::pack_forward_comm(int n, int *list, double *buf, int, int *)
 {
-  for (int k = 0; k < n; ++k) buf[k] = rows_.of_atom[list[k]];
-  return n;
+  return exchange_.pack_forward(n, list, buf);
 }
 
 void PairCACE::unpack_forward_comm(int n, int first, double *buf)
 {
-  for (int k = 0; k < n; ++k) rows_.of_atom[first + k] = static_cast<int>(buf[k]);
+  exchange_.unpack_forward(n, first, buf);
+}
+
+int PairCACE::pack_reverse_comm(int n, int first, double *buf)
+{
+  return exchange_.pack_reverse(n, first, buf);
+}
+
+void PairCACE::unpack_reverse_comm(int n, int *list, double *buf)
+{
+  exchange_.unpack_reverse(n, list, buf);
 }
 
 void PairCACE::scatter_forces()
@@ -315,11 +292,16 @@ void PairCACE::tally()
   if (vflag_either) tally_edge_virials();
 }
 
-// W = −Σ r_e ⊗ g_e in LAMMPS' order xx yy zz xy xz yz. Half of an edge's virial goes to either
-// atom: exact in the sum, a convention atom by atom.
+// W_ab = −Σ r_e,a g_e,b in LAMMPS' order xx yy zz xy xz yz, yx zx zy.
+//
+// Per atom, half of an edge's virial goes to either end: exact in the sum, a convention atom by atom.
+// The virial of nine components (centroid/stress/atom) goes to the sender, which makes the heat flux
+// Σ_j W_j·v_j exact without message passing, where g_e = ∂E_i/∂r_e is of the receiver i alone: then
+// d/dt Σ_i r_i E_i has the potential part −Σ_e r_e (g_e·v_j) (Fan et al., Phys. Rev. B 92, 094301). With
+// message passing g_e holds energies of more atoms, and this is a convention, too.
 void PairCACE::tally_edge_virials()
 {
-  static constexpr int first[6] = {0, 1, 2, 0, 0, 1}, second[6] = {0, 1, 2, 1, 2, 2};
+  static constexpr int first[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, second[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
   for (int64_t e = 0; e < edges_.n_edges; ++e) {
     const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
     const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
@@ -331,6 +313,8 @@ void PairCACE::tally_edge_virials()
         vatom[receiver][k] += 0.5 * w;
       }
     }
+    if (cvflag_atom)
+      for (int k = 0; k < 9; ++k) cvatom[sender][k] -= energy_unit_ * r[first[k]] * g[second[k]];
   }
 }
 

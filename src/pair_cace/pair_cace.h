@@ -5,6 +5,7 @@
 
 #include "exported_model.h"
 #include "lammps_edges.h"
+#include "rank_exchange.h"
 
 #include "pair.h"
 
@@ -26,9 +27,11 @@ class PairCACE : public Pair {
   void compute(int eflag, int vflag) override;
   double memory_usage() override;
 
-  // Tell every ghost the row of its owner.
+  // All of them on behalf of exchange_.
   int pack_forward_comm(int n, int *list, double *buf, int pbc_flag, int *pbc) override;
   void unpack_forward_comm(int n, int first, double *buf) override;
+  int pack_reverse_comm(int n, int first, double *buf) override;
+  void unpack_reverse_comm(int n, int *list, double *buf) override;
 
  private:
   pair_cace::DeviceChoice device_ = pair_cace::DeviceChoice::automatic;
@@ -36,6 +39,8 @@ class PairCACE : public Pair {
   std::vector<int> atomic_numbers_;    // by type, 0 where pair_coeff says NULL
   double energy_unit_ = 1.0;           // LAMMPS energy unit per eV
 
+  pair_cace::RankExchange exchange_;
+  bool exchanges_ = false;    // messages with other ranks
   pair_cace::Rows rows_;
   pair_cace::EdgeList edges_;
   pair_cace::Evaluation result_;
@@ -47,8 +52,7 @@ class PairCACE : public Pair {
                                            const pair_cace::ModelInfo &info,
                                            const std::string &path);
   void log_what_was_loaded(const std::string &path);
-  void refuse_excluded_bonded_neighbors();
-  void warn_of_swapped_elements();
+  void prepare_exchange();
 
   void number_atoms();
   void scatter_forces();

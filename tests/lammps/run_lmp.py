@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -34,11 +35,18 @@ def lmp(folder: pathlib.Path, script: str, ranks: int = 1, arguments=()) -> Run:
     """Run ``script`` in ``folder``; five minutes at most."""
     (folder / "in.lmp").write_text(script)
     command = [str(BIN / "lmp"), "-in", "in.lmp", "-log", "log.lammps", *arguments]
+    environment = dict(os.environ)
     if ranks > 1:
+        # MPICH polls, and more ranks than cores keep each other from working; this makes them pause.
+        environment |= {
+            "MPIR_CVAR_CH4_PROGRESS_THROTTLE": "1",
+            "MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT": "50",
+        }
         command = [str(BIN / "mpiexec"), "-n", str(ranks), *command]
     run = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL
-    )
+        command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
     return Run(run.returncode, run.stdout + run.stderr, folder)
 
 

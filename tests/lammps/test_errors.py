@@ -77,7 +77,8 @@ def test_torchscript_of_something_else(tmp_path, models):
 
 def changed_export(models, target, change=lambda model: None, **metadata):
     """A copy of an export with other weights or metadata."""
-    files = dict.fromkeys(["format_version", "cutoff", "elements", "n_layers", "dtype"], "")
+    keys = "format_version cutoff elements n_layers values_per_ghost portable dtype"
+    files = dict.fromkeys(keys.split(), "")
     model = torch.jit.load(str(models / "T0.pt"), _extra_files=files)
     change(model)
     files = {key: value.decode() for key, value in files.items()} | metadata
@@ -87,7 +88,7 @@ def changed_export(models, target, change=lambda model: None, **metadata):
 def test_another_format_version(tmp_path, models):
     changed_export(models, tmp_path / "new.pt", format_version="7")
     result = run(tmp_path, models, coeff="* * new.pt O H")
-    assert "expected format 2 in new.pt, got format 7" in result.error
+    assert "expected format 3 in new.pt, got format 7" in result.error
 
 
 def test_energies_that_are_not_finite(tmp_path, models):

@@ -24,7 +24,10 @@ from .kinds import expect_kind
 from .model_info import ModelInfo
 from .probe import probe_structure
 
-_TEXT = ("format_version", "cutoff", "elements", "n_layers", "dtype", "length_unit", "energy_unit")
+_TEXT = (
+    "format_version", "cutoff", "elements", "n_layers", "values_per_ghost", "portable", "dtype",
+    "length_unit", "energy_unit",
+)  # fmt: skip
 _JSON = ("E0", "hyperparameters", "provenance")
 
 # Largest deviation of an export from its checkpoint in float64, relative to the largest value.
@@ -48,7 +51,7 @@ def export_model(
     model.choose(compiled=not portable)
     with written_whole(path) as temporary:
         with _quiet():
-            torch.jit.script(model).save(str(temporary), _extra_files=_metadata(info, dtype))
+            torch.jit.script(model).save(str(temporary), _extra_files=_metadata(info, dtype, portable))
         written, _ = load_exported(temporary)
         deviations = _deviations(written, reference, info)
         for quantity, deviation in deviations.items():
@@ -96,13 +99,15 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     return model.eval(), info
 
 
-def _metadata(info: ModelInfo, dtype: str) -> dict[str, str]:
+def _metadata(info: ModelInfo, dtype: str, portable: bool) -> dict[str, str]:
     settings = info.hyperparameters
     return {
         "format_version": str(_core.model_format_version),
         "cutoff": repr(settings.cutoff),
         "elements": " ".join(settings.elements),
         "n_layers": str(settings.n_layers),
+        "values_per_ghost": str(settings.values_per_ghost),
+        "portable": "yes" if portable else "no",
         "dtype": dtype,
         "length_unit": "angstrom",
         "energy_unit": "eV",

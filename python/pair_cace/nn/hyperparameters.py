@@ -78,6 +78,20 @@ class ModelShape(BaseModel):
         """C = K², edge channels."""
         return self.n_atom_basis**2
 
+    @property
+    def values_per_ghost(self) -> int:
+        """The most that an atom tells its neighbours between two layers: A for Ar, θ h for Bchi."""
+        if self.n_layers == 0:
+            return 0
+        n_angular = (self.l_max + 1) * (self.l_max + 2) * (self.l_max + 3) // 6
+        values = {
+            "M": 0,
+            "Ar": self.n_radial * n_angular * self.n_channels,
+            "Bchi": (self.l_max + 1 if self.bchi_per_l else 1)
+            * (self.n_channels if self.bchi_per_channel else self.n_atom_basis),
+        }
+        return max(values[kind] for kind in self.messages)
+
 
 class Hyperparameters(ModelShape):
     """Shape of a CACE model and the elements that it is trained on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..operations import radial_message
+from ..operations import radial_message, share_with_ghosts
 from .atomic_basis import (
     degree_of_each_triple,
     mix_radial,
@@ -45,14 +45,14 @@ class ArMessage(nn.Module):
         self.decay = nn.Parameter((0.5 + torch.rand(shape)) / settings.cutoff)
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
-    def forward(self, basis: Tensor, edges: Edges) -> Tensor:
-        """(N, n_radial, N_l, C) to the same shape."""
+    def forward(self, basis: Tensor, edges: Edges, n_atoms: int) -> Tensor:
+        """A of senders, (N, n_radial, N_l, C), to (n_atoms, n_radial, N_l, C)."""
         r = edges.distances[:, None, None, None]
         f_c = edges.cutoff_factors[:, None, None, None]
         factors = self.amplitude * torch.exp(-self.decay * r) * f_c  # (E, n_radial, L+1, C)
         factors = factors.index_select(2, self.degree)  # (E, n_radial, N_l, C)
         values = factors * basis.index_select(0, edges.senders)
-        return sum_over_neighbors(values, edges.receivers, basis.shape[0])
+        return sum_over_neighbors(values, edges.receivers, n_atoms)
 
 
 class BchiMessage(nn.Module):
@@ -75,15 +75,9 @@ class BchiMessage(nn.Module):
         degree = degree_of_each_triple(settings.l_max) if settings.bchi_per_l else torch.zeros(1)
         self.register_buffer("degree", degree.long(), persistent=False)
 
-    def forward(
-        self,
-        invariants: Tensor,  # (N, n_radial, N_B, C)
-        edges: Edges,
-        sender_embedding: Tensor,  # (N, K)
-        receiver_embedding: Tensor,  # (N, K)
-    ) -> Tensor:
-        """Returns the sum before radial mixing, (N, n_rbf, N_l, C)."""
-        weights = self.sender_weights(invariants, sender_embedding).index_select(1, self.degree)
+    def forward(self, weights: Tensor, edges: Edges, receiver_embedding: Tensor) -> Tensor:
+        """Sum before radial mixing, (n_atoms, n_rbf, N_l, C), from ``sender_weights``."""
+        weights = weights.index_select(1, self.degree)
         return weighted_neighbor_sum(edges, weights, receiver_embedding)
 
     def sender_weights(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
@@ -116,27 +110,48 @@ class MessageLayer(nn.Module):
 
     def forward(
         self,
-        basis: Tensor,  # (N, n_radial, N_l, C)
-        invariants: Tensor,  # (N, n_radial, N_B, C)
+        basis: Tensor,  # (n_atoms, n_radial, N_l, C)
+        invariants: Tensor,  # (n_atoms, n_radial, N_B, C)
         edges: Edges,
-        sender_embedding: Tensor,  # (N, K)
-        receiver_embedding: Tensor,  # (N, K)
+        sender_embedding: Tensor,  # (N, K), N ≥ n_atoms: ghosts only send
+        receiver_embedding: Tensor,  # (n_atoms, K)
         mixing_weight: Tensor,  # (L+1, n_rbf, n_radial, C), the one of layer 0
     ) -> Tensor:
-        """Returns A of the next layer, (N, n_radial, N_l, C)."""
+        """Returns A of the next layer, (n_atoms, n_radial, N_l, C)."""
         message = torch.zeros_like(basis)
         if self.ar is not None:
-            message = message + self.ar(basis, edges)
+            of_senders = self.with_ghosts(basis, sender_embedding.shape[0])
+            message = message + self.ar(of_senders, edges, basis.shape[0])
         if self.bchi is not None:
-            raw = self.bchi(invariants, edges, sender_embedding, receiver_embedding)
+            weights = self.weights_of_senders(invariants, sender_embedding)
+            raw = self.bchi(weights, edges, receiver_embedding)
             message = message + mix_radial(raw, mixing_weight, self.degree)
         message = message * self.norm
         if self.memory is not None:
             message = message + self.memory(basis)
         return message
 
+    def weights_of_senders(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
+        """``BchiMessage.sender_weights`` of all senders, (N, …), from invariants of n_atoms atoms."""
+        weights = self.bchi.sender_weights(invariants, sender_embedding[: invariants.shape[0]])
+        return self.with_ghosts(weights, sender_embedding.shape[0])
+
+    def with_ghosts(self, values: Tensor, n_senders: int) -> Tensor:
+        """Values of n_atoms atoms, and behind them those of ghosts, which other MPI ranks know.
+
+        Portable models, which have none of our operations, know no ghosts.
+        """
+        if self.compiled:
+            return share_with_ghosts(values, n_senders)
+        return values
+
     def of_basis(
-        self, basis: Tensor, geometry: Geometry, cutoff: float, cutoff_exponent: int
+        self,
+        basis: Tensor,
+        geometry: Geometry,
+        n_senders: int,
+        cutoff: float,
+        cutoff_exponent: int,
     ) -> Tensor:
         """The terms that come from A, M and Ar / sqrt(avg_num_neighbors), by compiled operations."""
         message = torch.zeros_like(basis)
@@ -145,12 +160,12 @@ class MessageLayer(nn.Module):
                 geometry.vectors,
                 geometry.senders,
                 geometry.receivers,
-                basis,
+                self.with_ghosts(basis, n_senders),
                 self.norm * self.ar.amplitude,
                 self.ar.decay,
                 cutoff,
                 cutoff_exponent,
-            )
+            )[: basis.shape[0]]
         if self.memory is not None:
             weight = self.memory.weight.index_select(1, self.degree)
             message = torch.addcmul(message, weight, basis)

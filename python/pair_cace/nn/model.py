@@ -73,7 +73,8 @@ class CACE(nn.Module):
         senders    (E,)     int64, index into ``species``
         receivers  (E,)     int64, < n_atoms
         species    (N,)     int64, atomic numbers; N ≥ n_atoms. Atoms from n_atoms on only send:
-                            they are the ghosts of a domain, allowed without message passing.
+                            they are the ghosts of a domain. With message passing their rows are
+                            asked of other MPI ranks (src/pair_cace/ops/ghost_exchange.h).
         Returns    (n_atoms,) energies in eV with E0, float64 at every precision of the model.
         """
         geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
@@ -211,12 +212,16 @@ class CACE(nn.Module):
             if self.passes_basis:
                 basis = mixed_basis(raw, None if raw is None else norm * mixing, receiver, extra)
                 extra = layer.of_basis(
-                    basis, geometry, self.cutoff_function.cutoff, self.cutoff_function.exponent
+                    basis,
+                    geometry,
+                    sender.shape[0],
+                    self.cutoff_function.cutoff,
+                    self.cutoff_function.exponent,
                 )
             raw = None
             norm = layer.norm
             if layer.bchi is not None:
-                weights = layer.bchi.sender_weights(invariants, sender)
+                weights = layer.weights_of_senders(invariants, sender)
                 raw = self.neighbor_sum(geometry, weights, receiver.shape[0])
             invariants = mixed_invariants(
                 raw, None if raw is None else norm * mixing, receiver, extra, self.nu_max

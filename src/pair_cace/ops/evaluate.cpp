@@ -2,6 +2,7 @@
 // messages are Bchi alone. kernels/layer.h goes from edges to energies for a few atoms at a time; of an atom
 // only the neighbour sums of the layers before the last are stored. It has no derivative: it is one.
 
+#include "ghost_exchange.h"
 #include "torch_glue.h"
 
 #include <ATen/Dispatch.h>
@@ -120,9 +121,9 @@ void check(const Model &model, int64_t n_atoms)
               "evaluate: sender embeddings ", model.sender.sizes(), ", receiver embeddings ",
               model.receiver.sizes(), " of ", n_atoms, " atoms, mixing ", model.mixing.sizes(),
               " and frequencies ", model.frequencies.sizes(), " do not fit each other");
-  TORCH_CHECK(model.n_layers() == 0 || model.sender.size(0) == n_atoms,
-              "evaluate: expected no atoms that only send in a model with messages, got ",
-              model.sender.size(0) - n_atoms);
+  TORCH_CHECK(model.n_layers() == 0 || model.sender.size(0) == n_atoms || ghost_exchange(),
+              "message passing: expected every sender to be an atom that receives, got ",
+              model.sender.size(0) - n_atoms, " that only send");
   TORCH_CHECK(model.n_degrees == 1 || model.n_degrees == l_max + 1,
               "evaluate: expected 1 or ", l_max + 1, " weights of a message, got ", model.n_degrees);
   const int64_t n_features = model.n_radial() * model.n_invariants() * model.n_channels();
@@ -154,7 +155,8 @@ template <class Real> class Evaluation {
     weights_.push_back(model.sender.unsqueeze(1));
     for (int64_t t = 0; t < model.n_layers(); ++t) {
       messages_.emplace_back(model.messages[t]);
-      weights_.push_back(at::empty({n_atoms, model.n_degrees, model.n_columns(t)}, vectors.options()));
+      weights_.push_back(at::empty({model.sender.size(0), model.n_degrees, model.n_columns(t)},
+                                   vectors.options()));
     }
     for (int64_t t = 0; t <= model.n_layers(); ++t) prepare(t);
   }
@@ -163,10 +165,17 @@ template <class Real> class Evaluation {
   {
     const Kernels<Real> &table = kernels<Real>();
     const int64_t last = model_.n_layers();
-    for (int64_t t = 0; t < last; ++t) pass(t, table.layer);
+    GhostExchange *exchange = ghost_exchange();
+    const auto width = [](const Tensor &weights) { return weights.size(1) * weights.size(2); };
+    for (int64_t t = 0; t < last; ++t) {
+      pass(t, table.layer);
+      if (exchange) exchange->to_ghosts(data_of<Real>(weights_[t + 1]), width(weights_[t + 1]));
+    }
     pass(last, table.last_layer);
     for (int64_t t = last - 1; t >= 0; --t) {
       const Tensor grad_next_weights = kept_[t + 1].grad_weights.total();
+      if (exchange)
+        exchange->from_ghosts(data_of<Real>(grad_next_weights), width(grad_next_weights));
       layers_[t].grad_next_weights = data_of<Real>(grad_next_weights);
       pass(t, table.layer_gradient);
     }

@@ -1,0 +1,77 @@
+#include "input_checks.h"
+
+#include "chemical_symbols.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "force.h"
+#include "neighbor.h"
+#include "update.h"
+#include "utils.h"
+
+#include <cstring>
+
+namespace pair_cace {
+
+using namespace LAMMPS_NS;
+
+double energy_unit(LAMMPS *lmp)
+{
+  const char *unit_style = lmp->update->unit_style;
+  if (std::strcmp(unit_style, "metal") == 0) return 1.0;
+  if (std::strcmp(unit_style, "real") == 0)
+    return utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
+  lmp->error->all(FLERR, "Pair style cace: expected 'units metal' or 'units real', got 'units {}'{}",
+                  unit_style, std::strcmp(unit_style, "lj") == 0 ? " (the default of LAMMPS)" : "");
+}
+
+// LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list (unless
+// there is a kspace style); the model would silently miss the atoms that matter most.
+void refuse_excluded_bonded_neighbors(LAMMPS *lmp, const std::vector<int> &atomic_numbers)
+{
+  const auto *atom = lmp->atom;
+  const auto *force = lmp->force;
+  if (atom->molecular != Atom::MOLECULAR || force->kspace) return;
+  int mine = 0, left_out = 0;    // k of a class of 1-(k+1) neighbours that is left out
+  for (int k = 3; k >= 1; --k) {
+    if (force->special_lj[k] != 0.0 || force->special_coul[k] != 0.0) continue;
+    for (int i = 0; i < atom->nlocal; ++i) {
+      const int *count = atom->nspecial[i];    // cumulative over the classes
+      const int in_class = count[k - 1] - (k > 1 ? count[k - 2] : 0);
+      if (atomic_numbers[atom->type[i]] != 0 && in_class > 0) mine = k;
+    }
+  }
+  MPI_Allreduce(&mine, &left_out, 1, MPI_INT, MPI_MAX, lmp->world);
+  if (left_out > 0)
+    lmp->error->all(FLERR, "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms "
+                           "with bonds, got a factor of 0 for 1-{} neighbors, which removes them from "
+                           "the neighbor list", left_out + 1);
+}
+
+// Elements in the wrong order give a potential that runs, and nonsense. Heavier atoms have higher
+// atomic numbers, but for neighbours such as Ar and K, which differ by 2 %.
+void warn_of_swapped_elements(LAMMPS *lmp, const std::vector<int> &atomic_numbers)
+{
+  const auto *atom = lmp->atom;
+  if (!atom->mass || lmp->comm->me != 0) return;
+  for (int a = 1; a <= atom->ntypes; ++a)
+    for (int b = 1; b <= atom->ntypes; ++b)
+      if (atomic_numbers[a] != 0 && atomic_numbers[a] < atomic_numbers[b] &&
+          atom->mass[a] > 1.1 * atom->mass[b])
+        lmp->error->warning(FLERR, "Pair style cace: atom type {} is given as {} and has mass {}, type "
+                                   "{} is given as {} and has mass {}; check the order of the "
+                                   "elements in pair_coeff",
+                            a, chemical_symbols[atomic_numbers[a] - 1], atom->mass[a], b,
+                            chemical_symbols[atomic_numbers[b] - 1], atom->mass[b]);
+}
+
+void warn_of_excluded_neighbors(LAMMPS *lmp)
+{
+  const auto *neighbor = lmp->neighbor;
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && lmp->comm->me == 0)
+    lmp->error->warning(FLERR, "Pair style cace: neigh_modify exclude hides atoms from the potential, "
+                               "which changes the energies of all their neighbors, not of the pair alone");
+}
+
+}    // namespace pair_cace

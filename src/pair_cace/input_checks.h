@@ -1,0 +1,24 @@
+// What can be wrong with an input script although every command in it is right. All ranks call these.
+#pragma once
+
+#include <vector>
+
+namespace LAMMPS_NS {
+class LAMMPS;
+}
+
+namespace pair_cace {
+
+// LAMMPS energy unit per eV. error->all unless units are metal or real.
+double energy_unit(LAMMPS_NS::LAMMPS *lmp);
+
+// error->all if bonded pairs of atoms that the model treats are left out of the neighbour list.
+// `atomic_numbers` by type, 0 for types that the model does not treat.
+void refuse_excluded_bonded_neighbors(LAMMPS_NS::LAMMPS *lmp, const std::vector<int> &atomic_numbers);
+
+// Warns of elements whose masses are in another order than their atomic numbers.
+void warn_of_swapped_elements(LAMMPS_NS::LAMMPS *lmp, const std::vector<int> &atomic_numbers);
+
+void warn_of_excluded_neighbors(LAMMPS_NS::LAMMPS *lmp);
+
+}    // namespace pair_cace
