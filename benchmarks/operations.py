@@ -213,7 +213,7 @@ def main() -> None:
                 f"{'FLOPs' if by_flops > by_bytes else 'bytes'}"
             )
     print(f"{'sum':26s} {'':10s} {'':8s} {1e6 * total / graph.n_atoms:8.2f}")
-    if model.stores_no_features and not options.training:
+    if not options.training:
         all_flops += dense_flops(model)
         edges = (graph.vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms)
         time_needed = seconds(lambda: model.evaluate(*edges), options.repeats) / graph.n_atoms

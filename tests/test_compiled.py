@@ -275,10 +275,17 @@ def arguments_of_evaluate(**changes) -> dict:
         vectors=torch.rand(2, 3) + 0.5, senders=torch.tensor([1, 2]), receivers=torch.tensor([0, 0]),
         sender=torch.rand(3, 1), receiver=torch.rand(1, 1), frequencies=torch.rand(2),
         mixing=torch.rand(2, 2, 2, 1), readout=[torch.rand(1, n_features), torch.rand(1)], linear=[],
-        messages=[], n_layers=0, prefactor=1.0, cutoff=4.0, exponent=6, nu_max=2, n_degrees=1,
+        networks=[], amplitudes=[], decays=[], memories=[], n_layers=0, prefactor=1.0, cutoff=4.0, exponent=6, nu_max=2, n_degrees=1,
         norm=1.0, n_atoms=1,
     )  # fmt: skip
     return arguments | changes
+
+
+# Two layers, and no atoms that only send.
+ONE_LAYER = dict(
+    n_layers=1, sender=torch.rand(1, 1), senders=torch.tensor([0, 0]),
+    readout=[torch.rand(1, 8), torch.rand(1)],
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -296,7 +303,21 @@ def arguments_of_evaluate(**changes) -> dict:
         ),
         ({"readout": [torch.rand(1, 4)]}, "pairs of weight and bias, got 1"),
         ({"linear": [torch.rand(1, 3), torch.rand(1)]}, "of linear readout, got"),
-        ({"n_layers": 1, "messages": [torch.rand(1, 4), torch.rand(1)]}, "no atoms that only send"),
+        (
+            {"n_layers": 1, "networks": [torch.rand(1, 4), torch.rand(1)]},
+            "every sender to be an atom that receives, got 2 that only send",
+        ),
+        ({**ONE_LAYER, "networks": [torch.rand(1, 3), torch.rand(1)]}, "bias of messages, got"),
+        ({**ONE_LAYER, "memories": [torch.rand(2, 2, 2)]}, "memories of shape .2, 2, 1., got"),
+        (
+            {**ONE_LAYER, "memories": 2 * [torch.rand(2, 2, 1)]},
+            "for none or all of 1 layers, got 2",
+        ),
+        ({**ONE_LAYER, "amplitudes": [torch.rand(2, 2, 1)]}, "as many amplitudes as decays, got 1"),
+        (
+            {"linear": [torch.rand(1, 4).double(), torch.rand(1)]},
+            "linear readout in Float, got Double",
+        ),
         ({"readout": []}, "expected weight and bias of the readout, got none"),
         ({"nu_max": 5}, "expected nu_max from 1 to 4, got 5"),
         ({"n_degrees": 3}, "expected 1 or 2 weights of a message, got 3"),

@@ -317,9 +317,9 @@ def test_text_files(tmp_path, text):
 def test_flipped_bits(checkpoint, export):
     for path in (checkpoint, export):
         with zipfile.ZipFile(path) as archive:
-            largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+            largest = max(archive.infolist(), key=lambda entry: entry.compress_size)
         data = bytearray(path.read_bytes())
-        data[largest.header_offset + 200 + largest.file_size // 2] ^= 0x40
+        data[largest.header_offset + 200 + largest.compress_size // 2] ^= 0x40
         path.write_bytes(data)
         with pytest.raises(CaceError, match="is damaged: wrong checksum of"):
             load_model(path)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from pair_cace.cli.export import export_checkpoint
 from run_lmp import lmp, write_data
 from systems import SYSTEMS
 from torch import nn
@@ -75,11 +76,11 @@ def test_torchscript_of_something_else(tmp_path, models):
     assert "other.pt is a TorchScript file without 'format_version'" in result.error
 
 
-def changed_export(models, target, change=lambda model: None, **metadata):
+def changed_export(models, target, change=lambda model: None, of="T0", **metadata):
     """A copy of an export with other weights or metadata."""
     keys = "format_version cutoff elements n_layers values_per_ghost portable dtype"
     files = dict.fromkeys(keys.split(), "")
-    model = torch.jit.load(str(models / "T0.pt"), _extra_files=files)
+    model = torch.jit.load(str(models / f"{of}.pt"), _extra_files=files)
     change(model)
     files = {key: value.decode() for key, value in files.items()} | metadata
     model.save(str(target), _extra_files=files)
@@ -114,13 +115,22 @@ def test_atoms_at_the_same_place(tmp_path, models):
     assert {"3", "10"} <= set(result.error.replace(")", " ").split())
 
 
-def test_message_passing_on_several_ranks(tmp_path, models):
-    result = run(tmp_path, models, ranks=2, coeff="* * MODELS/T2.pt O H")
+def test_a_portable_model_with_message_passing_on_several_ranks(tmp_path, models):
+    export_checkpoint(models / "T2.cace.pt", tmp_path / "m.pt", None, portable=True)
+    assert run(tmp_path, models, coeff="* * m.pt O H").returncode == 0
+    result = run(tmp_path, models, ranks=2, coeff="* * m.pt O H")
     assert result.returncode != 0
     assert (
-        "expected 1 MPI rank for a model with message passing (2 layers), got 2 ranks"
+        "expected 1 MPI rank for a portable model with message passing, got 2; export it without"
         in result.error
     )
+
+
+def test_a_model_that_says_too_little_of_its_messages(tmp_path, models):
+    changed_export(models, tmp_path / "m.pt", of="T2", values_per_ghost="4")
+    result = run(tmp_path, models, ranks=2, coeff="* * m.pt O H")
+    assert result.returncode != 0
+    assert "expected at most 4 values per ghost atom, as the model file says, got" in result.output
 
 
 def test_a_cuda_device_that_is_not_there(tmp_path, models):

@@ -1,17 +1,23 @@
 """One rank or several: the same numbers, for every kind of messages and every way to cut the box."""
 
 import itertools
+from typing import List, Tuple
 
 import ase
 import numpy as np
 import pytest
+import torch
 from helpers import assert_close, predict_atoms, random_model, settings_of
-from pair_cace.cli.export import export_checkpoint
-from pair_cace.io.checkpoint import save_checkpoint
+from pair_cace.io.exported import export_model
+from pair_cace.io.model_info import ModelInfo
+from pair_cace.nn import CACE
+from pair_cace.nn.derivatives import gradient_of
+from pair_cace.nn.edges import Geometry
 from run_lmp import boundary_of, lmp, write_data
 from systems import SYSTEMS
+from torch import Tensor
 
-KINDS = ["T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all"]
+KINDS = ["T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all", "T2-all by autograd"]
 LAYOUTS = {"brick": "", "tiled": "comm_style tiled"}
 
 
@@ -60,7 +66,7 @@ PER_ATOM = [slice(1, 4), slice(4, 5), slice(5, 11), slice(11, 20)]  # forces, en
 
 
 def name_of(kind, box, layout):
-    return f"{kind}_{box}_{layout}"
+    return f"{file_name(kind)}_{box}_{layout}"
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +82,37 @@ def results(tmp_path_factory):
     return of
 
 
+class ByAutograd(CACE):
+    """Takes the way of other devices: plain torch between exchanges of messages."""
+
+    @torch.jit.export
+    def evaluate(
+        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
+    ) -> Tuple[Tensor, Tensor]:
+        vectors = vectors.detach().requires_grad_(True)
+        energies = self.forward(vectors, senders, receivers, species, n_atoms)
+        return energies.detach(), gradient_of(energies, vectors)
+
+    def features_of(self, geometry: Geometry, species: Tensor, n_atoms: int) -> List[Tensor]:
+        sender, receiver = self.embeddings(species, n_atoms)
+        return self.plain_features(geometry, sender, receiver)
+
+
+def settings(kind):
+    return settings_of(kind.removesuffix(" by autograd"))
+
+
 def export_models(folder, kinds):
     for kind in kinds:
-        settings = settings_of(kind)
-        save_checkpoint(folder / f"{kind}.cace.pt", random_model(settings), settings, {})
-        export_checkpoint(folder / f"{kind}.cace.pt", folder / f"{kind}.pt", None)
+        model = random_model(settings(kind))
+        if kind.endswith("by autograd"):
+            model.__class__ = ByAutograd
+        info = ModelInfo("checkpoint", 1, settings(kind), {"H": -1.5, "O": -3.0}, "float64", 0, {})
+        export_model(model, info, folder / f"{file_name(kind)}.pt", "float64")
+
+
+def file_name(kind):
+    return kind.replace(" ", "-")
 
 
 def run_all(folder, ranks):
@@ -90,7 +122,7 @@ def run_all(folder, ranks):
     cases = list(itertools.product(KINDS, BOXES, LAYOUTS))
     script = "".join(
         CASE.format(
-            kind=kind, box=box, layout=LAYOUTS[layout], boundary=boundary_of(BOXES[box]()),
+            kind=file_name(kind), box=box, layout=LAYOUTS[layout], boundary=boundary_of(BOXES[box]()),
             balance="balance 1.0 rcb" if layout == "tiled" else "",
             name=name_of(kind, box, layout),
         )
@@ -112,7 +144,7 @@ def run_all(folder, ranks):
 def test_one_rank_agrees_with_python(results, kind):
     for box, layout in itertools.product(BOXES, LAYOUTS):
         atoms = BOXES[box]()
-        expected = predict_atoms(random_model(settings_of(kind)), atoms)
+        expected = predict_atoms(random_model(settings(kind)), atoms)
         thermo, per_atom = results(1)[kind, box, layout]
         assert_close(thermo[0], expected.energies[0])
         assert_close(per_atom[:, 1:4], expected.forces)

@@ -34,7 +34,7 @@ class CACE(nn.Module):
 
     __jit_unused_properties__ = ["dtype"]
     # TorchScript leaves out the way that is not taken.
-    __constants__ = ["compiled", "stores_no_features"]
+    __constants__ = ["compiled"]
 
     def __init__(self, settings: Hyperparameters):
         super().__init__()
@@ -42,7 +42,6 @@ class CACE(nn.Module):
         self.l_max = settings.l_max
         self.nu_max = settings.nu_max
         self.passes_basis = "M" in settings.messages or "Ar" in settings.messages
-        self.stores_no_features = settings.n_layers == 0 or list(settings.messages) == ["Bchi"]
         n_elements = len(settings.elements)
         n_invariants = number_of_invariants(settings.l_max, settings.nu_max)
         n_features = (
@@ -89,10 +88,9 @@ class CACE(nn.Module):
         """Energies as ``forward``, and ∂(their sum)/∂vectors (E, 3); both without a graph.
 
         The gradient is float64, or of the precision of the model, which then has all its digits.
-        On a CPU, models whose only messages are Bchi take one compiled operation from edges to
-        energies and back, which stores no features.
+        On a CPU, one compiled operation goes from edges to energies and back; it stores no features.
         """
-        if self.compiled and self.stores_no_features:
+        if self.compiled:
             if vectors.device.type == "cpu":
                 return self.compiled_evaluation(vectors, senders, receivers, species, n_atoms)
         vectors = vectors.detach().requires_grad_(True)
@@ -106,13 +104,21 @@ class CACE(nn.Module):
         geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
         sender, receiver = self.embeddings(species, n_atoms)
         networks: List[Tensor] = []
+        amplitudes: List[Tensor] = []
+        decays: List[Tensor] = []
+        memories: List[Tensor] = []
         n_degrees = 1
         norm = 1.0
         for layer in self.layers:
             if layer.bchi is not None:
                 networks += layer.bchi.network.weights_and_biases()
                 n_degrees = layer.bchi.n_degrees
-                norm = layer.norm
+            if layer.ar is not None:
+                amplitudes.append(layer.norm * layer.ar.amplitude)
+                decays.append(layer.ar.decay)
+            if layer.memory is not None:
+                memories.append(layer.memory.weight)
+            norm = layer.norm
         energies, gradient = evaluate(
             geometry.vectors,
             senders,
@@ -124,6 +130,9 @@ class CACE(nn.Module):
             self.readout.network.weights_and_biases(),
             self.readout.weight_and_bias_of_linear(),
             networks,
+            amplitudes,
+            decays,
+            memories,
             len(self.layers),
             float(self.radial.prefactor),
             self.cutoff_function.cutoff,

@@ -75,6 +75,7 @@ class RadialMessageOperation : public Operation {
     task.l_max = static_cast<int>(l_max_);
     task.n_radial = static_cast<int>(x[basis].size(1));
     task.n_channels = static_cast<int>(x[basis].size(3));
+    task.n_receivers = n_atoms_;
     task.cutoff = cutoff_;
     task.exponent = static_cast<int>(exponent_);
     task.vectors = input_of<Real>(x, direction, vectors);

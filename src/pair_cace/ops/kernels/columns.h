@@ -84,9 +84,13 @@ template <class T> class Columns {
     grad_receiver_.clear();
   }
 
-  // basis (N_l) = θ' mixed
-  void make(int c, int m, T *basis)
+  // basis (N_l) = θ' mixed + extra, which may be null
+  void make(int c, int m, const T *extra, T *basis)
   {
+    if (size_ == 0) {
+      for (int k = 0; k < n_angular_; ++k) basis[k] = extra ? extra[k] : zero<T>();
+      return;
+    }
     const T *raw = raw_.data() + raw_of(c);
     const T receiver = receiver_[c % task_.n_basis];
     for (int l = 0; l <= task_.l_max; ++l)
@@ -106,6 +110,8 @@ template <class T> class Columns {
           basis[begin + k] = receiver * sum[k];
         }
       });
+    if (!extra) return;
+    for (int k = 0; k < n_angular_; ++k) basis[k] += extra[k];
   }
 
   static constexpr int at_once = 4;    // columns whose gradients are held

@@ -94,7 +94,8 @@ template <class Real> struct Mixing {
   int n_angular() const { return n_angular_up_to(l_max); }
 };
 
-// message_{i,n',𝐥,c} = Σ_{e→i} a^(l)_{n',c} exp(−b^(l)_{n',c} r) f_c(r) A_{j,n',𝐥,c}        (Eq. 12)
+// message_{i,n',𝐥,c} = Σ_{e→i} a^(l)_{n',c} exp(−b^(l)_{n',c} r) f_c(r) A_{j,n',𝐥,c} + m^(l)_{n',c} A_{i,n',𝐥,c}
+// (Eq. 12 and 11). Without amplitudes there is no sum, without `memory` no second term.
 template <class Real> struct RadialMessage {
   int l_max = 0, n_radial = 0, n_channels = 0;
   double cutoff = 0.0;
@@ -104,10 +105,13 @@ template <class Real> struct RadialMessage {
   Input<Real> vectors;                    // (E, 3)
   Input<Real> amplitude, decay;           // (n_radial, L+1, C)
   Input<Real> basis;                      // (N, n_radial, N_l, C)
-  const Real *grad_message = nullptr;     // (N, n_radial, N_l, C)
+  const Real *memory = nullptr;           // (n_radial, L+1, C); a constant
+  int64_t n_receivers = 0;                // the first atoms; the others only send
+  const Real *grad_message = nullptr;     // (n_receivers, n_radial, N_l, C)
 
-  Real *message = nullptr;
+  Real *message = nullptr;                // (n_receivers, n_radial, N_l, C)
   Real *grad_vectors = nullptr;
+  bool adds_to_vectors = false;           // to what is in grad_vectors
   Real *grad_amplitude = nullptr, *grad_decay = nullptr;    // added, by one thread only
   Real *grad_basis = nullptr;
 
@@ -130,13 +134,15 @@ template <class Real> struct Tail {
   int n_out() const { return n_dense > 0 ? dense[n_dense - 1].n_out : n_in; }
 };
 
-// Layer t of a model that passes on Bchi messages and nothing else, from edges to the outputs of the dense
-// layers that take its invariants: the first layer of the readout, with the linear readout if there is one,
-// and the first of the Bchi network, if there is a layer t + 1. Nothing larger than a row of `raw` per
-// atom is kept.
+// Layer t of a model, from edges to the outputs of the dense layers that take its invariants: the first layer
+// of the readout, with the linear readout if there is one, and the first of the Bchi network, if there is a
+// layer t + 1 and it takes Bchi messages. Nothing larger than a row of `raw` per atom is kept, unless A itself
+// is passed on. Without columns (sum.n_weights = 0) there is no neighbour sum.
 template <class Real> struct Layer {
   NeighborSum<Real> sum;
-  Mixing<Real> mixing;                  // shape and inputs without raw; results are not used
+  Mixing<Real> mixing;                  // shape and inputs without raw; of the results, grad_extra
+  Real *basis = nullptr;                // A for M and Ar of the layer t + 1, (N, n_radial, N_l, C)
+  const Real *grad_basis = nullptr;     // by their A
   int n_readout = 0, n_message = 0;     // outputs
   const Real *weight = nullptr;         // (C, n_radial, N_B, n_readout + n_message)
   const Real *bias = nullptr;           // (n_readout + n_message,)

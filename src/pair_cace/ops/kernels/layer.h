@@ -3,12 +3,13 @@
 //
 // Counted per atom: the neighbour sum and the mixing (see there) and, with n outputs and M columns, M N_B n
 // multiply-adds for the dense layers and as many for their gradient. Read and written: the edges and a row
-// of raw (not in the last layer), once each way.
+// of raw (not in the last layer), once each way; with messages M or Ar also A of the layer before and of this one.
 #pragma once
 
 #include "columns.h"
 #include "neighbor_sum.h"
 #include "network.h"
+#include "slabs.h"
 
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
@@ -16,6 +17,7 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 template <class V> class LayerEvaluation {
   using Real = RealOf<V>;
   static constexpr int lanes = lanes_of<Real>;
+  static constexpr int at_once = Columns<V>::at_once;    // radial functions
 
  public:
   explicit LayerEvaluation(const Layer<Real> &task)
@@ -23,6 +25,10 @@ template <class V> class LayerEvaluation {
         summation_(task.sum), columns_(task.mixing),
         column_(ColumnInvariants<V>::of(task.mixing.l_max, task.mixing.nu_max)),
         readout_(task.readout), message_(task.message), raw_(lanes * task.sum.size()),
+        slabs_(task.mixing.n_radial, task.mixing.n_angular(), n_channels_),
+        extra_(task.mixing.extra.value ? at_once * slab_size() : 0),
+        grad_slabs_(task.grad_basis ? at_once * slab_size() : 0),
+        results_(task.basis || task.mixing.grad_extra ? at_once * slab_size() : 0),
         basis_(task.mixing.n_angular()), grad_basis_(task.mixing.n_angular()),
         invariants_(column_.n_features), grad_invariants_(column_.n_features), outputs_(n_outputs_),
         grad_outputs_(n_outputs_), grad_message_(task.message.n_out())
@@ -34,6 +40,7 @@ template <class V> class LayerEvaluation {
     open(first);
     make_outputs(task_.raw + first * task_.sum.size());
     write(task_.totals, task_.n_readout, outputs_.data());
+    if (task_.n_message == 0) return;
     V *inputs = outputs_.data() + task_.n_readout;
     write(task_.message_inputs, task_.n_message, inputs);
     const V *weights = message_.values(inputs);
@@ -67,17 +74,7 @@ template <class V> class LayerEvaluation {
   {
     open(first);
     read(task_.grad_totals, task_.n_readout, grad_outputs_.data());
-    V *inputs = outputs_.data() + task_.n_readout;
-    read(task_.message_inputs, task_.n_message, inputs);
-    message_.values(inputs);
-    load_sender_embedding();
-    grad_message_.clear();
-    rows_to_lanes<Real>([&](int i) { return row_of(task_.grad_next_weights, next_row(), i); }, n_,
-                        next_row(), [&](int k, V x) {
-                          grad_message_[place_of_message(k)] += x * sender_[sender_of(k)];
-                        });
-    const V *by_inputs = message_.gradient(grad_message_.data());
-    for (int o = 0; o < task_.n_message; ++o) grad_outputs_[task_.n_readout + o] = by_inputs[o];
+    if (task_.n_message > 0) add_gradients_of_message();
     columns_.open({task_.raw + first * task_.sum.size(), nullptr}, receivers(), n_);
     add_gradients(true);
   }
@@ -110,21 +107,70 @@ template <class V> class LayerEvaluation {
 
   // ---- from edges to outputs ---------------------------------------------------------------------------
 
+  bool has_sum() const { return task_.sum.n_weights > 0; }
+
   // Adds to the totals of the layers before.
   void make_outputs(Real *raw)
   {
     const int64_t size = task_.sum.size();
-    for (int i = 0; i < n_; ++i) summation_.values(first_ + i, raw + i * size);
+    for (int i = 0; has_sum() && i < n_; ++i) summation_.values(first_ + i, raw + i * size);
     columns_.open({raw, nullptr}, receivers(), n_);
     if (!task_.is_first) read(task_.totals, task_.n_readout, outputs_.data());
     for (int o = task_.is_first ? 0 : task_.n_readout; o < n_outputs_; ++o) outputs_[o] = V{};
     for (int o = 0; o < n_outputs_; ++o) outputs_[o] += task_.bias[o];
-    for (int c = 0; c < n_channels_; ++c)
-      for (int m = 0; m < task_.mixing.n_radial; ++m) {
-        columns_.make(c, m, basis_.data());
+    in_columns(task_.basis, [&](int c, int m, auto size) {
+      for (int i = 0; i < size; ++i) {
+        make_basis(c, m, i);
+        if (task_.basis) keep_result(c, i, basis_.data());
         column_.values(column_.list, basis_.data(), invariants_.data());
-        add_outputs(weight_of(c, m));
+        add_outputs(weight_of(c, m + i));
       }
+    });
+  }
+
+  // Calls body(c, m, size) for the columns (c, m) … (c, m + size − 1), for all columns. A that comes in or
+  // goes out does so in slabs: then all channels of some radial functions follow each other, and what
+  // keep_result was given is written to `results`.
+  template <class Body> void in_columns(Real *results, const Body &body)
+  {
+    const int n_radial = task_.mixing.n_radial;
+    if (!task_.mixing.extra.value && !task_.grad_basis && !results) {
+      for (int c = 0; c < n_channels_; ++c)
+        in_pieces<at_once>(n_radial, [&]<int size>(int m, std::integral_constant<int, size> pieces) {
+          body(c, m, pieces);
+        });
+      return;
+    }
+    in_pieces<at_once>(n_radial, [&]<int size>(int m, std::integral_constant<int, size> pieces) {
+      for (int i = 0; i < size; ++i) {
+        slabs_.read(task_.mixing.extra, first_, n_, m + i, extra_.data() + i * slab_size());
+        slabs_.read({task_.grad_basis, nullptr}, first_, n_, m + i,
+                    grad_slabs_.data() + i * slab_size());
+      }
+      for (int c = 0; c < n_channels_; ++c) body(c, m, pieces);
+      for (int i = 0; i < size; ++i)
+        slabs_.write(results_.data() + i * slab_size(), first_, n_, m + i, results);
+    });
+  }
+
+  int slab_size() const { return n_channels_ * task_.mixing.n_angular(); }
+
+  // Where column c begins in slab i.
+  V *column_of(Scratch<V> &slabs, int c, int i)
+  {
+    return slabs.data() + i * slab_size() + c * task_.mixing.n_angular();
+  }
+
+  void make_basis(int c, int m, int i)
+  {
+    columns_.make(c, m + i, task_.mixing.extra.value ? column_of(extra_, c, i) : nullptr,
+                  basis_.data());
+  }
+
+  void keep_result(int c, int i, const V *column)
+  {
+    V *to = column_of(results_, c, i);
+    for (int k = 0; k < task_.mixing.n_angular(); ++k) to[k] = column[k];
   }
 
   const Real *weight_of(int c, int m) const
@@ -153,22 +199,29 @@ template <class V> class LayerEvaluation {
   void add_gradients(bool adds)
   {
     columns_.clear_gradients();
-    for (int c = 0; c < n_channels_; ++c)
-      in_pieces<Columns<V>::at_once>(
-          task_.mixing.n_radial, [&]<int size>(int m, std::integral_constant<int, size>) {
-            for (int i = 0; i < size; ++i) {
-              columns_.make(c, m + i, basis_.data());
-              make_invariant_gradients(weight_of(c, m + i));
-              grad_basis_.clear();
-              column_.gradient(column_.list, basis_.data(), grad_invariants_.data(),
-                               grad_basis_.data());
-              columns_.hold_gradient(c, i, grad_basis_.data());
-            }
-            columns_.template add_gradients<size>(c, m);
-          });
+    in_columns(task_.mixing.grad_extra, [&]<int size>(int c, int m, std::integral_constant<int, size>) {
+      for (int i = 0; i < size; ++i) {
+        make_basis(c, m, i);
+        make_invariant_gradients(weight_of(c, m + i));
+        start_basis_gradient(c, i);
+        column_.gradient(column_.list, basis_.data(), grad_invariants_.data(), grad_basis_.data());
+        if (task_.mixing.grad_extra) keep_result(c, i, grad_basis_.data());
+        if (has_sum()) columns_.hold_gradient(c, i, grad_basis_.data());
+      }
+      if (has_sum()) columns_.template add_gradients<size>(c, m);
+    });
+    if (!has_sum()) return;
     columns_.write_gradients(raw_.data(), nullptr, n_);
     for (int i = 0; i < n_; ++i)
       summation_.gradients(first_ + i, raw_.data() + i * task_.sum.size(), adds);
+  }
+
+  // The gradient by A as the next layer asks for it.
+  void start_basis_gradient(int c, int i)
+  {
+    if (!task_.grad_basis) return grad_basis_.clear();
+    const V *from = column_of(grad_slabs_, c, i);
+    for (int k = 0; k < task_.mixing.n_angular(); ++k) grad_basis_[k] = from[k];
   }
 
   // grad_invariants = W grad_outputs
@@ -187,6 +240,21 @@ template <class V> class LayerEvaluation {
   }
 
   // ---- weights of the messages: θ_s times what the network says ------------------------------------
+
+  void add_gradients_of_message()
+  {
+    V *inputs = outputs_.data() + task_.n_readout;
+    read(task_.message_inputs, task_.n_message, inputs);
+    message_.values(inputs);
+    load_sender_embedding();
+    grad_message_.clear();
+    rows_to_lanes<Real>([&](int i) { return row_of(task_.grad_next_weights, next_row(), i); }, n_,
+                        next_row(), [&](int k, V x) {
+                          grad_message_[place_of_message(k)] += x * sender_[sender_of(k)];
+                        });
+    const V *by_inputs = message_.gradient(grad_message_.data());
+    for (int o = 0; o < task_.n_message; ++o) grad_outputs_[task_.n_readout + o] = by_inputs[o];
+  }
 
   int next_row() const { return task_.next_degrees * task_.next_weights; }
 
@@ -219,6 +287,8 @@ template <class V> class LayerEvaluation {
   ColumnInvariants<V> column_;
   TailEvaluation<V> readout_, message_;
   Scratch<Real> raw_;                            // of a block, or its gradient
+  Slabs<V> slabs_;
+  Scratch<V> extra_, grad_slabs_, results_;      // (at_once, C, N_l)
   Scratch<V> basis_, grad_basis_;                // (N_l), one column
   Scratch<V> invariants_, grad_invariants_;      // (N_B)
   Scratch<V> outputs_, grad_outputs_, grad_message_;

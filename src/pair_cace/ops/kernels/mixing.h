@@ -5,6 +5,7 @@
 #pragma once
 
 #include "columns.h"
+#include "slabs.h"
 
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
@@ -21,18 +22,15 @@ template <class T> class Mixer {
         n_invariants_(column_.n_features), basis_(n_angular_), grad_basis_(n_angular_),
         invariants_(n_invariants_), extra_(task.extra.value ? at_once * slab_size() : 0),
         slab_(task.grad_basis || task.grad_invariants ? at_once * slab_size() : 0),
-        result_(at_once * slab_size()),
-        place_of_basis_(n_channels_ * n_angular_), place_of_invariant_(n_channels_ * n_invariants_)
-  {
-    list_places_in_slab(n_angular_, place_of_basis_.data());
-    list_places_in_slab(n_invariants_, place_of_invariant_.data());
-  }
+        result_(at_once * slab_size()), basis_slabs_(task.n_radial, n_angular_, n_channels_),
+        invariant_slabs_(task.n_radial, n_invariants_, n_channels_)
+  {}
 
   void values(int64_t first)
   {
     open_block(first);
     for (int m = 0; m < task_.n_radial; ++m) {
-      read_slab(task_.extra, n_angular_, m, extra_.data());
+      basis_slabs_.read(task_.extra, first_, n_, m, extra_.data());
       for (int c = 0; c < n_channels_; ++c) {
         make_basis(c, m);
         if (task_.basis)
@@ -43,8 +41,8 @@ template <class T> class Mixer {
             result_[c * n_invariants_ + f] = result_of(invariants_[f]);
         }
       }
-      if (task_.basis) write_slab(result_.data(), n_angular_, m, task_.basis);
-      if (task_.invariants) write_slab(result_.data(), n_invariants_, m, task_.invariants);
+      basis_slabs_.write(result_.data(), first_, n_, m, task_.basis);
+      invariant_slabs_.write(result_.data(), first_, n_, m, task_.invariants);
     }
   }
 
@@ -54,9 +52,9 @@ template <class T> class Mixer {
     columns_.clear_gradients();
     in_pieces<at_once>(task_.n_radial, [&]<int size>(int m, std::integral_constant<int, size>) {
       for (int i = 0; i < size; ++i) {
-        read_slab(task_.extra, n_angular_, m + i, slab(extra_, i));
-        read_slab({task_.grad_basis, nullptr}, n_angular_, m + i, slab(slab_, i));
-        read_slab({task_.grad_invariants, nullptr}, n_invariants_, m + i, slab(slab_, i));
+        basis_slabs_.read(task_.extra, first_, n_, m + i, slab(extra_, i));
+        basis_slabs_.read({task_.grad_basis, nullptr}, first_, n_, m + i, slab(slab_, i));
+        invariant_slabs_.read({task_.grad_invariants, nullptr}, first_, n_, m + i, slab(slab_, i));
       }
       for (int c = 0; c < n_channels_; ++c) {
         for (int i = 0; i < size; ++i) {
@@ -69,8 +67,8 @@ template <class T> class Mixer {
         }
         if (columns_.size() > 0) columns_.template add_gradients<size>(c, m);
       }
-      for (int i = 0; task_.grad_extra && i < size; ++i)
-        write_slab(slab(result_, i), n_angular_, m + i, task_.grad_extra);
+      for (int i = 0; i < size; ++i)
+        basis_slabs_.write(slab(result_, i), first_, n_, m + i, task_.grad_extra);
     });
     columns_.write_gradients(task_.grad_raw ? task_.grad_raw + first * columns_.size() : nullptr,
                              task_.grad_receiver ? task_.grad_receiver + first * task_.n_basis
@@ -101,11 +99,7 @@ template <class T> class Mixer {
   // With the i-th slab of `extra`.
   void make_basis(int c, int m, int i = 0)
   {
-    const bool mixes = columns_.size() > 0;
-    if (mixes) columns_.make(c, m, basis_.data());
-    if (!task_.extra.value) return;
-    const T *extra = slab(extra_, i) + c * n_angular_;
-    for (int k = 0; k < n_angular_; ++k) basis_[k] = mixes ? basis_[k] + extra[k] : extra[k];
+    columns_.make(c, m, task_.extra.value ? slab(extra_, i) + c * n_angular_ : nullptr, basis_.data());
   }
 
   // Gradient by basis_, from that by it or by its invariants.
@@ -118,41 +112,6 @@ template <class T> class Mixer {
     return grad_basis_.data();
   }
 
-  // ---- between tensors (atom first) and lanes --------------------------------------------------
-
-  // (entries, C) of one radial function in memory, (C, entries) here.
-  void list_places_in_slab(int n_entries, int *places) const
-  {
-    for (int k = 0, at = 0; k < n_entries; ++k)
-      for (int c = 0; c < n_channels_; ++c) places[at++] = c * n_entries + k;
-  }
-
-  const int *places_in_slab(int n_entries)
-  {
-    return n_entries == n_angular_ ? place_of_basis_.data() : place_of_invariant_.data();
-  }
-
-  // Radial function m of a tensor (N, n_radial, entries, C); does nothing without a tensor.
-  void read_slab(const Input<Real> &from, int n_entries, int m, T *slab)
-  {
-    if (!from.value) return;
-    const int size = n_entries * n_channels_;
-    const int64_t row = int64_t(task_.n_radial) * size;
-    const int *place = places_in_slab(n_entries);
-    inputs_to_lanes<T>(
-        from, [&](int i) { return (first_ + i) * row + m * size; }, n_, size,
-        [&](int at) -> T & { return slab[place[at]]; });
-  }
-
-  void write_slab(const V *slab, int n_entries, int m, Real *to)
-  {
-    const int size = n_entries * n_channels_;
-    const int64_t row = int64_t(task_.n_radial) * size;
-    const int *place = places_in_slab(n_entries);
-    lanes_to_rows<Real>([&](int i) { return to + (first_ + i) * row + m * size; }, n_, size,
-                        [&](int at) { return slab[place[at]]; }, Overwrite());
-  }
-
   const Mixing<Real> &task_;
   Columns<T> columns_;
   ColumnInvariants<T> column_;
@@ -163,7 +122,7 @@ template <class T> class Mixer {
   Scratch<T> invariants_;            // (N_B)
   Scratch<T> extra_, slab_;          // (at_once, C, entries)
   Scratch<V> result_;
-  Scratch<int> place_of_basis_, place_of_invariant_;
+  Slabs<T> basis_slabs_, invariant_slabs_;
 };
 
 template <class T> void mixing(const Mixing<RealOf<T>> &task, int64_t begin, int64_t end)

@@ -31,7 +31,8 @@ template <class T> class RadialMessages {
             constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
             const T amplitude = parameter(task_.amplitude, degree, m, c, used);
             const T decay = parameter(task_.decay, degree, m, c, used);
-            V sum[size] = {};
+            V sum[size];
+            remember<degree>(task_.basis, atom, m, c, sum);
             for (int64_t e = 0; e < n_edges_; ++e) {
               const T factor =
                   amplitude * exponential(-(decay * number(length_, e))) * number(fc_, e);
@@ -59,7 +60,8 @@ template <class T> class RadialMessages {
             const T amplitude = parameter(task_.amplitude, degree, m, c, used);
             const T decay = parameter(task_.decay, degree, m, c, used);
             const int64_t here = place(atom, m, begin, c);
-            V sum[size] = {}, grad_amplitude{}, grad_decay{};
+            V sum[size], grad_amplitude{}, grad_decay{};
+            remember<degree>({task_.grad_message, nullptr}, atom, m, c, sum);
             for (int64_t e = 0; e < n_edges_; ++e) {
               const T r = number(length_, e), fc = number(fc_, e);
               const T damped = exponential(-(decay * r));
@@ -93,11 +95,26 @@ template <class T> class RadialMessages {
     Real a = 0, d = 0;
   };
 
+  // What the atom keeps of its own values x, (…, n_radial, N_l, C): m x; 0 without memory.
+  template <int degree, int size>
+  void remember(const Input<Real> &x, int64_t atom, int m, int c, V (&sum)[size]) const
+  {
+    for (V &one : sum) one = V{};
+    if (!task_.memory || atom >= task_.n_receivers) return;
+    const int used = task_.n_channels - c;
+    const V memory = load_first(task_.memory + parameter_place(degree, m, c), used);
+    for (int k = 0; k < size; ++k)
+      sum[k] = result_of(memory * input(x, place(atom, m, angular_before(degree) + k, c), used));
+  }
+
   // Lengths and cutoff factors of all edges of the atom.
   void measure(int64_t atom)
   {
-    start_ = task_.groups.start[atom];
-    n_edges_ = task_.groups.start[atom + 1] - start_;
+    start_ = n_edges_ = 0;
+    if (task_.amplitude.value) {
+      start_ = task_.groups.start[atom];
+      n_edges_ = task_.groups.start[atom + 1] - start_;
+    }
     length_.require(n_edges_ + lanes);
     fc_.require(n_edges_ + lanes);
     fc_slope_.require(n_edges_ + lanes);
@@ -124,7 +141,8 @@ template <class T> class RadialMessages {
       by_length = by_length * inverse(edges_.length);
       const T gradient[3] = {by_length * edges_.r[0], by_length * edges_.r[1],
                              by_length * edges_.r[2]};
-      edges_.store_gradient(gradient, task_.groups, start_ + first, task_.grad_vectors);
+      edges_.store_gradient(gradient, task_.groups, start_ + first, task_.grad_vectors,
+                            task_.adds_to_vectors);
     }
   }
 
@@ -176,6 +194,7 @@ template <class T> class RadialMessages {
 
   T parameter(const Input<Real> &table, int l, int m, int c, int used) const
   {
+    if (!table.value) return zero<T>();
     return input(table, parameter_place(l, m, c), used);
   }
 

@@ -1,0 +1,123 @@
+#include "model_weights.h"
+
+#include "ghost_exchange.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros_like.h>
+
+namespace pair_cace {
+
+namespace {
+
+void check_network(const char *name, at::TensorList network, int64_t n_in, at::ScalarType type)
+{
+  TORCH_CHECK(!network.empty() && network.size() % 2 == 0, "evaluate: expected ", name,
+              " as pairs of weight and bias, got ", network.size(), " tensors");
+  for (size_t k = 0; k < network.size(); k += 2) {
+    const Tensor &weight = network[k], &bias = network[k + 1];
+    TORCH_CHECK(weight.dim() == 2 && bias.dim() == 1 && weight.size(0) == bias.size(0) &&
+                    weight.size(1) == n_in,
+                "evaluate: expected weight (…, ", n_in, ") and bias of ", name, ", got ",
+                weight.sizes(), " and ", bias.sizes());
+    TORCH_CHECK(weight.scalar_type() == type && bias.scalar_type() == type, "evaluate: expected ",
+                name, " in ", type, ", got ", weight.scalar_type(), " and ", bias.scalar_type());
+    n_in = weight.size(0);
+  }
+}
+
+// (n_radial, L+1, C)
+void check_radial(const char *name, const Tensor &weights, const ModelWeights &model)
+{
+  if (!weights.defined()) return;
+  const int64_t expected[3] = {model.n_radial(), model.basis.l_max + 1, model.n_channels()};
+  TORCH_CHECK(weights.sizes() == at::IntArrayRef(expected), "evaluate: expected ", name, " of shape ",
+              at::IntArrayRef(expected), ", got ", weights.sizes());
+}
+
+}    // namespace
+
+// In every step; for a single molecule, at::cat and permute took a tenth of it.
+template <class Real> Tensor ModelWeights::arranged_weights(int64_t t) const
+{
+  struct Rows {
+    const Real *first;
+    int64_t count, row, feature;    // strides
+  };
+  std::vector<Rows> parts;
+  const auto add = [&](const Tensor &weight, int64_t first, int64_t feature) {
+    parts.push_back({data_of<Real>(weight) + first, weight.size(0), weight.size(1), feature});
+  };
+  add(readout[0], t, n_layers() + 1);    // t is the fastest index of a feature
+  if (!linear.empty()) add(linear[0], t, n_layers() + 1);
+  if (has_network(t)) add(messages[t].network[0], 0, 1);
+  int64_t n_outputs = 0;
+  for (const Rows &part : parts) n_outputs += part.count;
+
+  const int64_t C = n_channels(), M = n_radial(), N = n_invariants();
+  Tensor result = at::empty({C, M, N, n_outputs}, readout[0].options());
+  Real *to = data_of<Real>(result);
+  for (int64_t mn = 0; mn < M * N; ++mn) {
+    int64_t o = 0;
+    for (const Rows &part : parts)
+      for (int64_t k = 0; k < part.count; ++k, ++o) {
+        const Real *from = part.first + k * part.row + mn * C * part.feature;
+        for (int64_t c = 0; c < C; ++c) to[(c * M * N + mn) * n_outputs + o] = from[c * part.feature];
+      }
+  }
+  return result;
+}
+
+Tensor ModelWeights::dense_weights(int64_t t) const
+{
+  return readout[0].scalar_type() == at::kFloat ? arranged_weights<float>(t)
+                                                : arranged_weights<double>(t);
+}
+
+Tensor ModelWeights::dense_biases(int64_t t) const
+{
+  Tensors parts{readout[1]};
+  if (!linear.empty()) parts.push_back(linear[1]);
+  if (t > 0)    // those of the readout count once
+    for (Tensor &part : parts) part = at::zeros_like(part);
+  if (has_network(t)) parts.push_back(messages[t].network[1]);
+  return at::cat(parts).contiguous();
+}
+
+void ModelWeights::check(int64_t n_atoms) const
+{
+  const int64_t l_max = basis.l_max;
+  TORCH_CHECK(0 <= l_max && l_max <= max_degree, "evaluate: expected l_max from 0 to ", max_degree,
+              ", got ", l_max);
+  TORCH_CHECK(mixing.size(1) == basis.n_rbf && mixing.size(3) == n_channels() &&
+                  receiver.size(1) == n_basis() && receiver.size(0) == n_atoms &&
+                  n_atoms <= sender.size(0),
+              "evaluate: sender embeddings ", sender.sizes(), ", receiver embeddings ",
+              receiver.sizes(), " of ", n_atoms, " atoms, mixing ", mixing.sizes(),
+              " and frequencies ", frequencies.sizes(), " do not fit each other");
+  TORCH_CHECK(n_layers() == 0 || sender.size(0) == n_atoms || ghost_exchange(),
+              "message passing: expected every sender to be an atom that receives, got ",
+              sender.size(0) - n_atoms, " that only send");
+  TORCH_CHECK(n_degrees == 1 || n_degrees == l_max + 1,
+              "evaluate: expected 1 or ", l_max + 1, " weights of a message, got ", n_degrees);
+  const int64_t n_features = n_radial() * n_invariants() * n_channels();
+  const at::ScalarType type = mixing.scalar_type();
+  check_network("readout", readout, n_features * (n_layers() + 1), type);
+  TORCH_CHECK(readout.back().size(0) == 1, "evaluate: expected one output of the readout, got ",
+              readout.back().size(0));
+  if (!linear.empty())
+    check_network("linear readout", linear, n_features * (n_layers() + 1), type);
+  for (const MessageWeights &message : messages) {
+    check_radial("amplitudes", message.amplitude, *this);
+    check_radial("decays", message.decay, *this);
+    check_radial("memories", message.memory, *this);
+    const Tensors &network = message.network;
+    if (network.empty()) continue;
+    check_network("messages", network, n_features, type);
+    const int64_t n_out = network.back().size(0);
+    TORCH_CHECK(n_out == n_degrees || n_out == n_degrees * n_channels(),
+                "evaluate: expected ", n_degrees, " or ", n_degrees * n_channels(),
+                " outputs of a message network, got ", n_out);
+  }
+}
+
+}    // namespace pair_cace
