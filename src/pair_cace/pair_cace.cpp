@@ -1,6 +1,5 @@
 #include "pair_cace.h"
 
-#include "chemical_symbols.h"
 #include "input_checks.h"
 #include "ops/edge_forces.h"
 #include "ops/threads.h"
@@ -12,6 +11,7 @@
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "update.h"
 #include "utils.h"
 
 #include <algorithm>
@@ -21,23 +21,12 @@
 
 using namespace LAMMPS_NS;
 
-namespace {
-
-std::string joined(const std::vector<std::string> &words)
-{
-  std::string text;
-  for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
-}    // namespace
-
 PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp), exchange_(lmp, this)
 {
   one_coeff = 1;
   manybody_flag = 1;
   single_enable = 0;
-  restartinfo = 0;
+  restartinfo = 1;
   unit_convert_flag = utils::get_supported_conversions(utils::ENERGY);
   no_virial_fdotr_compute = 1;    // the virial comes from the edges
   centroidstressflag = CENTROID_AVAIL;
@@ -46,6 +35,7 @@ PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp), exchange_(lmp, this)
 
 PairCACE::~PairCACE()
 {
+  pvector = nullptr;    // ours, not LAMMPS'
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -66,107 +56,33 @@ void PairCACE::allocate()
 
 void PairCACE::settings(int narg, char **arg)
 {
-  const pair_cace::DeviceChoice device_before = device_;
-  device_ = pair_cace::DeviceChoice::automatic;
-  for (int k = 0; k < narg; k += 2) {
-    if (std::strcmp(arg[k], "device") != 0)
-      error->all(FLERR, "Pair style cace: expected the keyword 'device', got '{}'", arg[k]);
-    const std::string value = k + 1 < narg ? arg[k + 1] : "";
-    if (value == "cpu")
-      device_ = pair_cace::DeviceChoice::cpu;
-    else if (value == "cuda")
-      device_ = pair_cace::DeviceChoice::cuda;
-    else if (value == "auto")
-      device_ = pair_cace::DeviceChoice::automatic;
-    else
-      error->all(FLERR, "Pair style cace: expected cpu, cuda or auto after 'device', got '{}'",
-                 value);
-  }
+  const pair_cace::PairSettings before = settings_;
+  settings_ = pair_cace::read_settings(lmp, narg, arg);
 
-  // The model lives on the device that was asked for before; LAMMPS will ask for pair_coeff again.
-  if (allocated && device_ != device_before)
+  // The models are on the device that was asked for before; LAMMPS will ask for pair_coeff again.
+  if (allocated && (settings_.device != before.device || settings_.extrapolate != before.extrapolate))
     for (int i = 1; i <= atom->ntypes; ++i)
       for (int j = 1; j <= atom->ntypes; ++j) setflag[i][j] = 0;
 }
 
 void PairCACE::coeff(int narg, char **arg)
 {
-  // LAMMPS itself has seen to the two asterisks, because of one_coeff.
-  if (narg != 3 + atom->ntypes)
-    error->all(FLERR, "Pair style cace: expected 'pair_coeff * * model.pt' followed by one element "
-                      "(or NULL) for each of {} atom types, got {}",
-               atom->ntypes,
-               narg < 3 ? "no file name" : fmt::format("{} after the file name", narg - 3));
-
-  // Nothing is replaced before everything has been checked: a program that catches the error keeps
-  // the potential it had.
-  const std::string path = arg[2];
-  auto model = load_model(path);
+  // LAMMPS itself has seen to the two asterisks, because of one_coeff. Nothing is replaced before
+  // everything has been checked: a program that catches the error keeps the potential it had.
+  const auto coefficients = pair_cace::read_coefficients(lmp, narg - 2, arg + 2);
+  std::vector<std::unique_ptr<pair_cace::ExportedModel>> models;
+  for (const std::string &path : coefficients.paths)
+    models.push_back(pair_cace::load_model(lmp, path, settings_.device));
   auto atomic_numbers =
-      atomic_numbers_of_types(std::vector<std::string>(arg + 3, arg + narg), model->info(), path);
-  model_ = std::move(model);
+      pair_cace::atomic_numbers_of_types(lmp, coefficients, models, settings_.extrapolate);
+  models_ = std::move(models);
   atomic_numbers_ = std::move(atomic_numbers);
+  coefficients_ = coefficients;
   if (!allocated) allocate();
-  map_element2type(narg - 3, arg + 3);
-  log_what_was_loaded(path);
-}
-
-std::unique_ptr<pair_cace::ExportedModel> PairCACE::load_model(const std::string &path)
-{
-  std::unique_ptr<pair_cace::ExportedModel> model;
-  std::string problem;
-  try {
-    model = std::make_unique<pair_cace::ExportedModel>(path, device_);
-  } catch (const std::exception &e) {
-    problem = e.what();
-  }
-
-  // A file or a device may be missing on one node only. All ranks stop for it, and the first speaks:
-  // what a rank prints that ends the run by itself may be lost.
-  const int failed = model ? 0 : 1;
-  const int mine = failed ? comm->me : comm->nprocs;
-  int n_failed = 0, first = 0;
-  MPI_Allreduce(&failed, &n_failed, 1, MPI_INT, MPI_SUM, world);
-  if (n_failed == 0) return model;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-  int length = static_cast<int>(problem.size());
-  MPI_Bcast(&length, 1, MPI_INT, first, world);
-  problem.resize(length);
-  MPI_Bcast(problem.data(), length, MPI_CHAR, first, world);
-  if (n_failed == comm->nprocs) error->all(FLERR, "Pair style cace: {}", problem);
-  error->all(FLERR, "Pair style cace, on {} of {} MPI ranks: {}", n_failed, comm->nprocs, problem);
-}
-
-std::vector<int> PairCACE::atomic_numbers_of_types(const std::vector<std::string> &symbols,
-                                                   const pair_cace::ModelInfo &info,
-                                                   const std::string &path)
-{
-  std::vector<int> atomic_numbers(symbols.size() + 1, 0);
-  for (std::size_t type = 1; type < atomic_numbers.size(); ++type) {
-    const std::string &symbol = symbols[type - 1];
-    if (symbol == "NULL") continue;
-    if (std::find(info.elements.begin(), info.elements.end(), symbol) == info.elements.end())
-      error->all(FLERR, "Pair style cace: expected one of the elements of {} ({}) or NULL for "
-                        "atom type {}, got '{}'",
-                 path, joined(info.elements), type, symbol);
-    atomic_numbers[type] = pair_cace::atomic_number(symbol);
-  }
-  if (std::count(atomic_numbers.begin(), atomic_numbers.end(), 0) == std::ssize(atomic_numbers))
-    error->all(FLERR, "Pair style cace: expected an element for at least one atom type, got NULL "
-                      "for all of them");
-  return atomic_numbers;
-}
-
-void PairCACE::log_what_was_loaded(const std::string &path)
-{
-  if (comm->me != 0) return;
-  const pair_cace::ModelInfo &info = model_->info();
-  utils::logmesg(lmp,
-                 "Pair style cace: {} (elements {}; cutoff {} Angstrom; {} message-passing "
-                 "layer{}; {}) on {}, {} thread{} per MPI rank\n",
-                 path, joined(info.elements), info.cutoff, info.n_layers,
-                 info.n_layers == 1 ? "" : "s", info.dtype, model_->device(), model_->threads(),
-                 model_->threads() == 1 ? "" : "s");
+  map_element2type(atom->ntypes, arg + narg - atom->ntypes);
+  nextra = models_.size() > 1 ? static_cast<int>(pvector_.size()) : 0;
+  pvector = nextra > 0 ? pvector_.data() : nullptr;
+  pair_cace::log_models(lmp, coefficients_, models_);
 }
 
 // ---- before a run ------------------------------------------------------------------------------
@@ -174,6 +90,11 @@ void PairCACE::log_what_was_loaded(const std::string &path)
 void PairCACE::init_style()
 {
   energy_unit_ = pair_cace::energy_unit(lmp);
+  if (settings_.deviation_every > 0 && models_.size() < 2)
+    error->all(FLERR, "Pair style cace: expected several models in pair_coeff because of 'deviation', "
+                      "got {}", models_.size());
+  times_ = {};
+  exchange_seconds_before_ = exchange_.seconds();
   if (!force->newton_pair)
     error->all(FLERR, "Pair style cace: expected 'newton on', got newton off for pair forces; "
                       "remove 'newton off' from the input");
@@ -192,22 +113,28 @@ void PairCACE::init_style()
 // values of its owner are asked for.
 void PairCACE::prepare_exchange()
 {
-  const pair_cace::ModelInfo &info = model_->info();
-  exchanges_ = info.n_layers > 0 && comm->nprocs > 1;
-  if (!exchanges_) return;
-  if (info.portable)
-    error->all(FLERR, "Pair style cace: expected 1 MPI rank for a portable model with message passing, "
-                      "got {}; export it without --portable, or run on one rank with more threads "
-                      "(OMP_NUM_THREADS)", comm->nprocs);
+  int width = 1;    // the row of an owner
+  for (const auto &model : models_) {
+    const pair_cace::ModelInfo &info = model->info();
+    if (info.n_layers == 0 || comm->nprocs == 1) continue;
+    if (info.portable)
+      error->all(FLERR, "Pair style cace: expected 1 MPI rank for a portable model with message passing, "
+                        "got {}; export it without --portable, or run on one rank with more threads "
+                        "(OMP_NUM_THREADS)", comm->nprocs);
+    width = std::max(width, info.values_per_ghost);
+  }
+  if (models_.size() > 1) width = std::max(width, 3 * static_cast<int>(models_.size()));
   // The buffers of LAMMPS are made after this, for the largest style; hybrid asked ours before.
-  comm_forward = comm_reverse = std::max(1, info.values_per_ghost);
+  comm_forward = comm_reverse = width;
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
 }
 
 double PairCACE::init_one(int, int)
 {
-  return model_->info().cutoff;
+  double cutoff = 0.0;
+  for (const auto &model : models_) cutoff = std::max(cutoff, model->info().cutoff);
+  return cutoff;
 }
 
 // ---- every step --------------------------------------------------------------------------------
@@ -215,28 +142,51 @@ double PairCACE::init_one(int, int)
 void PairCACE::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-
-  number_atoms();
-  if (rows_.n_local == 0 && !exchanges_) return;
-  try {
-    pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model_->info().cutoff, edges_);
-    const pair_cace::UseGhostExchange use(exchanges_ ? &exchange_ : nullptr);
-    model_->evaluate(edges_, result_);
-  } catch (const std::exception &e) {
-    error->one(FLERR, "Pair style cace: {}", e.what());
+  const int n_models = static_cast<int>(models_.size());
+  const bool deviates = n_models > 1 && wants_deviation();
+  if (deviates) deviation_.start(n_models, atom->nlocal, atom->nghost);
+  const int n_driving = settings_.first_drives ? 1 : n_models;
+  for (int k = 0; k < (deviates ? n_models : n_driving); ++k) {
+    evaluate(*models_[k]);
+    if (k < n_driving) {
+      const double share = energy_unit_ / n_driving;
+      add_forces(share);
+      tally(share);
+    }
+    if (deviates) deviation_.add(k, rows_, row_forces_.data(), edges_, result_);
   }
-  scatter_forces();
-  tally();
+  if (deviates) report_deviation();
+}
+
+// Rows, edges, energies and forces of one model.
+void PairCACE::evaluate(const pair_cace::ExportedModel &model)
+{
+  const bool exchanges = model.info().n_layers > 0 && comm->nprocs > 1;
+  number_atoms(model.info(), exchanges);
+  edges_.n_edges = edges_.n_atoms = 0;
+  if (rows_.n_local > 0 || exchanges) {
+    try {
+      double seconds = -MPI_Wtime();
+      pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model.info().cutoff, edges_);
+      times_.edges += seconds + MPI_Wtime();
+      seconds = exchange_.seconds() - MPI_Wtime();
+      const pair_cace::UseGhostExchange use(exchanges ? &exchange_ : nullptr);
+      model.evaluate(edges_, result_);
+      times_.model += seconds - exchange_.seconds() + MPI_Wtime();
+    } catch (const std::exception &e) {
+      error->one(FLERR, "Pair style cace: {}", e.what());
+    }
+  }
+  sum_edge_forces();
 }
 
 // With message passing the sender of an edge must be an atom with features. On one rank a ghost
 // stands for its owner. On several, or without messages, ghosts get rows of their own.
-void PairCACE::number_atoms()
+void PairCACE::number_atoms(const pair_cace::ModelInfo &info, bool exchanges)
 {
-  const pair_cace::ModelInfo &info = model_->info();
   rows_.number_local(*atom, atomic_numbers_);
-  exchange_.use_rows(rows_.of_atom, std::max(1, info.values_per_ghost));
-  if (info.n_layers > 0 && !exchanges_)
+  exchange_.use_rows(rows_.of_atom, comm_forward);
+  if (info.n_layers > 0 && !exchanges)
     exchange_.owners_to_ghosts(rows_.of_atom);
   else
     rows_.append_ghosts(*atom, atomic_numbers_);
@@ -262,9 +212,11 @@ void PairCACE::unpack_reverse_comm(int n, int *list, double *buf)
   exchange_.unpack_reverse(n, list, buf);
 }
 
-void PairCACE::scatter_forces()
+// row_forces_ = forces (rows, 3) in eV/Å.
+void PairCACE::sum_edge_forces()
 {
-  const int64_t n = 3 * edges_.n_rows();
+  const double start = MPI_Wtime();
+  const int64_t n = 3 * static_cast<int64_t>(rows_.atoms.size());
   const int n_shares = pair_cace::worthwhile_shares(6 * edges_.n_edges);
   pair_cace::make_room(row_forces_, n_shares * n);
   pair_cace::in_shares(edges_.n_edges, n_shares, [&](int64_t begin, int64_t end, int share) {
@@ -273,23 +225,28 @@ void PairCACE::scatter_forces()
     pair_cace::add_edge_forces(result_.edge_gradient.data() + 3 * begin, edges_.senders.data() + begin,
                                edges_.receivers.data() + begin, end - begin, forces);
   });
-  double **f = atom->f;
-  for (int64_t row = 0; row < edges_.n_rows(); ++row)
-    for (int share = 0; share < n_shares; ++share)
-      for (int k = 0; k < 3; ++k)
-        f[rows_.atoms[row]][k] += energy_unit_ * row_forces_[share * n + 3 * row + k];
+  for (int share = 1; share < n_shares; ++share)
+    for (int64_t k = 0; k < n; ++k) row_forces_[k] += row_forces_[share * n + k];
+  times_.forces += MPI_Wtime() - start;
 }
 
-void PairCACE::tally()
+void PairCACE::add_forces(double share)
+{
+  double **f = atom->f;
+  for (std::size_t row = 0; row < rows_.atoms.size(); ++row)
+    for (int k = 0; k < 3; ++k) f[rows_.atoms[row]][k] += share * row_forces_[3 * row + k];
+}
+
+void PairCACE::tally(double share)
 {
   if (eflag_either) {
-    for (int row = 0; row < rows_.n_local; ++row) {
-      const double energy = energy_unit_ * result_.energies[row];
+    for (int64_t row = 0; row < edges_.n_atoms; ++row) {
+      const double energy = share * result_.energies[row];
       if (eflag_global) eng_vdwl += energy;
       if (eflag_atom) eatom[rows_.atoms[row]] += energy;
     }
   }
-  if (vflag_either) tally_edge_virials();
+  if (vflag_either) tally_edge_virials(share);
 }
 
 // W_ab = −Σ r_e,a g_e,b in LAMMPS' order xx yy zz xy xz yz, yx zx zy.
@@ -299,14 +256,14 @@ void PairCACE::tally()
 // Σ_j W_j·v_j exact without message passing, where g_e = ∂E_i/∂r_e is of the receiver i alone: then
 // d/dt Σ_i r_i E_i has the potential part −Σ_e r_e (g_e·v_j) (Fan et al., Phys. Rev. B 92, 094301). With
 // message passing g_e holds energies of more atoms, and this is a convention, too.
-void PairCACE::tally_edge_virials()
+void PairCACE::tally_edge_virials(double share)
 {
   static constexpr int first[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, second[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
   for (int64_t e = 0; e < edges_.n_edges; ++e) {
     const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
     const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
     for (int k = 0; k < 6; ++k) {
-      const double w = -energy_unit_ * r[first[k]] * g[second[k]];
+      const double w = -share * r[first[k]] * g[second[k]];
       if (vflag_global) virial[k] += w;
       if (vflag_atom) {
         vatom[sender][k] += 0.5 * w;
@@ -314,8 +271,62 @@ void PairCACE::tally_edge_virials()
       }
     }
     if (cvflag_atom)
-      for (int k = 0; k < 9; ++k) cvatom[sender][k] -= energy_unit_ * r[first[k]] * g[second[k]];
+      for (int k = 0; k < 9; ++k) cvatom[sender][k] -= share * r[first[k]] * g[second[k]];
   }
+}
+
+// ---- committee ---------------------------------------------------------------------------------
+
+// On steps of the file, on those that `fix pair` asks for, and whenever energies are known.
+bool PairCACE::wants_deviation() const
+{
+  return eflag_global || deviation_flag_ ||
+      (settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0);
+}
+
+void PairCACE::report_deviation()
+{
+  deviation_.finish(lmp, exchange_, rows_, energy_unit_);
+  pvector_ = {};
+  if (comm->me == 0)    // LAMMPS adds up what the ranks have
+    pvector_ = {deviation_.forces().largest, deviation_.forces().smallest,
+                deviation_.forces().mean, deviation_.energy()};
+  const bool writes =
+      settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0;
+  if (!writes || comm->me != 0) return;
+  try {
+    deviation_.write(settings_.deviation_file, update->ntimestep);
+  } catch (const std::exception &e) {
+    error->one(FLERR, "Pair style cace: {}", e.what());
+  }
+}
+
+void *PairCACE::extract(const char *name, int &dim)
+{
+  dim = 0;
+  return std::strcmp(name, "force_deviation_flag") == 0 ? &deviation_flag_ : nullptr;
+}
+
+void *PairCACE::extract_peratom(const char *name, int &n_columns)
+{
+  n_columns = 0;
+  if (std::strcmp(name, "force_deviation") != 0 || models_.size() < 2) return nullptr;
+  return deviation_.of_atoms();
+}
+
+// ---- after a run -------------------------------------------------------------------------------
+
+void PairCACE::finish()
+{
+  double seconds[4] = {times_.edges, times_.model, exchange_.seconds() - exchange_seconds_before_,
+                       times_.forces};
+  MPI_Allreduce(MPI_IN_PLACE, seconds, 4, MPI_DOUBLE, MPI_SUM, world);
+  const double total = seconds[0] + seconds[1] + seconds[2] + seconds[3];
+  if (comm->me != 0 || total == 0.0) return;
+  utils::logmesg(lmp, "Pair style cace: {:.1f} % of its time in edges, {:.1f} % in the model, {:.1f} % in "
+                      "messages between ranks, {:.1f} % in forces\n",
+                 100.0 * seconds[0] / total, 100.0 * seconds[1] / total, 100.0 * seconds[2] / total,
+                 100.0 * seconds[3] / total);
 }
 
 double PairCACE::memory_usage()

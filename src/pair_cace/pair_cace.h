@@ -1,16 +1,18 @@
-// pair_style cace: the LAMMPS side. compute() reads as a list: number the atoms, gather the edges,
-// evaluate the model, scatter forces, tally energy and virial.
+// pair_style cace: the LAMMPS side. compute() reads as a list, for every model: number the atoms, gather the
+// edges, evaluate the model, sum up forces, tally energy and virial.
 #ifndef LMP_PAIR_CACE_H
 #define LMP_PAIR_CACE_H
 
+#include "committee_deviation.h"
 #include "exported_model.h"
 #include "lammps_edges.h"
+#include "pair_settings.h"
 #include "rank_exchange.h"
 
 #include "pair.h"
 
+#include <array>
 #include <memory>
-#include <string>
 #include <vector>
 
 namespace LAMMPS_NS {
@@ -25,7 +27,15 @@ class PairCACE : public Pair {
   void init_style() override;
   double init_one(int i, int j) override;
   void compute(int eflag, int vflag) override;
+  void finish() override;
   double memory_usage() override;
+
+  // Per atom: force_deviation of a committee, for `fix pair`; its flag asks for it.
+  void *extract(const char *name, int &dim) override;
+  void *extract_peratom(const char *name, int &n_columns) override;
+
+  void write_restart(FILE *file) override;
+  void read_restart(FILE *file) override;
 
   // All of them on behalf of exchange_.
   int pack_forward_comm(int n, int *list, double *buf, int pbc_flag, int *pbc) override;
@@ -34,30 +44,37 @@ class PairCACE : public Pair {
   void unpack_reverse_comm(int n, int *list, double *buf) override;
 
  private:
-  pair_cace::DeviceChoice device_ = pair_cace::DeviceChoice::automatic;
-  std::unique_ptr<pair_cace::ExportedModel> model_;
+  pair_cace::PairSettings settings_;
+  pair_cace::PairCoefficients coefficients_;
+  std::vector<std::unique_ptr<pair_cace::ExportedModel>> models_;    // several: a committee
   std::vector<int> atomic_numbers_;    // by type, 0 where pair_coeff says NULL
   double energy_unit_ = 1.0;           // LAMMPS energy unit per eV
 
   pair_cace::RankExchange exchange_;
-  bool exchanges_ = false;    // messages with other ranks
   pair_cace::Rows rows_;
   pair_cace::EdgeList edges_;
   pair_cace::Evaluation result_;
-  std::vector<double> row_forces_;    // (threads, rows, 3) eV/Å
+  std::vector<double> row_forces_;    // (threads, rows, 3) eV/Å; the sum in front
+
+  pair_cace::CommitteeDeviation deviation_;
+  int deviation_flag_ = 0;
+  std::array<double, 4> pvector_{};    // largest, smallest, mean force deviation; energy deviation
+
+  struct Times {
+    double edges = 0.0, model = 0.0, forces = 0.0;    // s of this run
+  } times_;
+  double exchange_seconds_before_ = 0.0;
 
   void allocate();
-  std::unique_ptr<pair_cace::ExportedModel> load_model(const std::string &path);
-  std::vector<int> atomic_numbers_of_types(const std::vector<std::string> &symbols,
-                                           const pair_cace::ModelInfo &info,
-                                           const std::string &path);
-  void log_what_was_loaded(const std::string &path);
   void prepare_exchange();
-
-  void number_atoms();
-  void scatter_forces();
-  void tally();
-  void tally_edge_virials();
+  void evaluate(const pair_cace::ExportedModel &model);
+  void number_atoms(const pair_cace::ModelInfo &info, bool exchanges);
+  void sum_edge_forces();
+  void add_forces(double share);
+  void tally(double share);
+  void tally_edge_virials(double share);
+  bool wants_deviation() const;
+  void report_deviation();
 };
 
 }    // namespace LAMMPS_NS

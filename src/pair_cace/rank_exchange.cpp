@@ -46,6 +46,12 @@ void RankExchange::owners_to_ghosts(std::vector<int> &value_of_atom)
   lmp_->comm->forward_comm(pair_, stride_);
 }
 
+void RankExchange::ghosts_to_owners(double *table_of_atoms, int64_t width)
+{
+  open(table_of_atoms, width, true);
+  lmp_->comm->reverse_comm(pair_, stride_);
+}
+
 template <class Real> void RankExchange::forward(Real *table, int64_t width)
 {
   const double start = MPI_Wtime();

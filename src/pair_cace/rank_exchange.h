@@ -26,6 +26,9 @@ class RankExchange final : public GhostExchange {
   // Gives every ghost the value of its owner; one value per LAMMPS atom.
   void owners_to_ghosts(std::vector<int> &value_of_atom);
 
+  // Adds what ghosts have to that of their owners; rows of `width` values per LAMMPS atom.
+  void ghosts_to_owners(double *table_of_atoms, int64_t width);
+
   // Throw std::runtime_error if a table is wider than was announced.
   void to_ghosts(float *table, int64_t width) override;
   void to_ghosts(double *table, int64_t width) override;

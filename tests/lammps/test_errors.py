@@ -34,7 +34,26 @@ def run(folder, models, atoms=None, ranks=1, **changes):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"style": "cace gpu"}, "expected the keyword 'device', got 'gpu'"),
+        (
+            {"style": "cace gpu"},
+            "expected one of the keywords device, extrapolate, committee and deviation, got 'gpu'",
+        ),
+        (
+            {"style": "cace extrapolate maybe"},
+            "expected yes or no after 'extrapolate', got 'maybe'",
+        ),
+        ({"style": "cace committee best"}, "expected mean or first after 'committee', got 'best'"),
+        ({"style": "cace deviation 10"}, "expected 'deviation N file' with N steps of at least 1"),
+        ({"style": "cace deviation 0 d.out"}, "got 'deviation 0 d.out'"),
+        (
+            {"style": "cace deviation 10 d.out"},
+            "expected several models in pair_coeff because of 'deviation', got 1",
+        ),
+        (
+            {"coeff": "* * MODELS/T0.pt absent.pt O H"},
+            "cannot open the model file absent.pt",
+        ),
+        ({"coeff": "* * MODELS/T0.pt Ox H"}, "got 1 after 2 file names (MODELS/T0.pt Ox)"),
         ({"style": "cace device tpu"}, "expected cpu, cuda or auto after 'device', got 'tpu'"),
         ({"style": "cace device"}, "expected cpu, cuda or auto after 'device', got ''"),
         ({"coeff": "* *"}, "for each of 2 atom types, got no file name"),

@@ -1,0 +1,122 @@
+#include "committee_deviation.h"
+
+#include "comm.h"
+#include "lammps.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <stdexcept>
+
+namespace pair_cace {
+
+namespace {
+
+constexpr int n_sums = 10;    // of a model: the energy and nine components of the virial
+
+// sqrt(<(x^k − <x>)²>) of n values that are `stride` apart.
+double deviation(const double *x, int n, int stride)
+{
+  double mean = 0.0, squares = 0.0;
+  for (int k = 0; k < n; ++k) mean += x[k * stride] / n;
+  for (int k = 0; k < n; ++k) squares += (x[k * stride] - mean) * (x[k * stride] - mean) / n;
+  return std::sqrt(squares);
+}
+
+}    // namespace
+
+void CommitteeDeviation::start(int n_models, int n_local, int n_ghosts)
+{
+  n_models_ = n_models;
+  n_local_ = n_local;
+  forces_of_atoms_.assign(int64_t(n_local + n_ghosts) * n_models * 3, 0.0);
+  sums_.assign(n_models * n_sums, 0.0);
+}
+
+void CommitteeDeviation::add(int k, const Rows &rows, const double *forces, const EdgeList &edges,
+                             const Evaluation &result)
+{
+  for (std::size_t row = 0; row < rows.atoms.size(); ++row)
+    for (int d = 0; d < 3; ++d)
+      forces_of_atoms_[(int64_t(rows.atoms[row]) * n_models_ + k) * 3 + d] = forces[3 * row + d];
+  double *sums = &sums_[k * n_sums];
+  for (int64_t i = 0; i < edges.n_atoms; ++i) sums[0] += result.energies[i];
+  for (int64_t e = 0; e < edges.n_edges; ++e)
+    for (int a = 0; a < 3; ++a)
+      for (int b = 0; b < 3; ++b)
+        sums[1 + 3 * a + b] -= edges.vectors[3 * e + a] * result.edge_gradient[3 * e + b];
+}
+
+void CommitteeDeviation::finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows,
+                                double energy_unit)
+{
+  exchange.ghosts_to_owners(forces_of_atoms_.data(), 3 * n_models_);
+  of_atoms_.assign(std::max(n_local_, 1), 0.0);
+  double largest = 0.0, smallest = std::numeric_limits<double>::max();
+  double sum_and_count[2] = {0.0, static_cast<double>(rows.n_local)};
+  for (int row = 0; row < rows.n_local; ++row) {
+    const int i = rows.atoms[row];
+    double squares = 0.0;
+    for (int d = 0; d < 3; ++d) {
+      const double one = deviation(&forces_of_atoms_[int64_t(i) * n_models_ * 3 + d], n_models_, 3);
+      squares += one * one;
+    }
+    of_atoms_[i] = energy_unit * std::sqrt(squares);
+    largest = std::max(largest, of_atoms_[i]);
+    smallest = std::min(smallest, of_atoms_[i]);
+    sum_and_count[0] += of_atoms_[i];
+  }
+
+  MPI_Allreduce(MPI_IN_PLACE, sum_and_count, 2, MPI_DOUBLE, MPI_SUM, lmp->world);
+  MPI_Allreduce(MPI_IN_PLACE, sums_.data(), n_models_ * n_sums, MPI_DOUBLE, MPI_SUM, lmp->world);
+  MPI_Allreduce(&largest, &forces_.largest, 1, MPI_DOUBLE, MPI_MAX, lmp->world);
+  MPI_Allreduce(&smallest, &forces_.smallest, 1, MPI_DOUBLE, MPI_MIN, lmp->world);
+  const double n_atoms = sum_and_count[1];
+  if (n_atoms == 0) return;
+  forces_.mean = sum_and_count[0] / n_atoms;
+
+  const double unit = energy_unit / n_atoms;
+  energy_ = unit * deviation(&sums_[0], n_models_, n_sums);
+  virial_ = {0.0, std::numeric_limits<double>::max(), 0.0};
+  for (int ab = 1; ab < n_sums; ++ab) {
+    const double one = unit * deviation(&sums_[ab], n_models_, n_sums);
+    virial_.largest = std::max(virial_.largest, one);
+    virial_.smallest = std::min(virial_.smallest, one);
+    virial_.mean += one * one / 9.0;
+  }
+  virial_.mean = std::sqrt(virial_.mean);
+}
+
+void CommitteeDeviation::write(const std::string &path, int64_t step)
+{
+  if (path != path_) close();
+  if (!file_) {
+    // A run that goes on, from a restart file say, adds to what was written.
+    const bool is_new = step == 0 || !std::ifstream(path);
+    file_ = std::fopen(path.c_str(), is_new ? "w" : "a");
+    if (!file_)
+      throw std::runtime_error("cannot write the file of deviations " + path +
+                               "; check the folder and its permissions");
+    path_ = path;
+    if (is_new)
+      std::fprintf(file_, "#%11s %18s %18s %18s %18s %18s %18s %18s\n", "step", "max_devi_v",
+                   "min_devi_v", "avg_devi_v", "max_devi_f", "min_devi_f", "avg_devi_f", "devi_e");
+  } else if (step == last_step_) {
+    return;    // a second run starts with the step that the first ended with
+  }
+  last_step_ = step;
+  std::fprintf(file_, "%12lld %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e\n",
+               static_cast<long long>(step), virial_.largest, virial_.smallest, virial_.mean,
+               forces_.largest, forces_.smallest, forces_.mean, energy_);
+  std::fflush(file_);
+}
+
+void CommitteeDeviation::close()
+{
+  if (file_) std::fclose(file_);
+  file_ = nullptr;
+  last_step_ = -1;
+}
+
+}    // namespace pair_cace

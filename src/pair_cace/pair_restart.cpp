@@ -1,0 +1,100 @@
+// What a restart file keeps of pair_style cace: its keywords, and the files and elements of pair_coeff. The
+// weights stay in their files.
+
+#include "pair_cace.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "utils.h"
+
+#include <fstream>
+
+using namespace LAMMPS_NS;
+
+namespace {
+
+void write_words(FILE *file, const std::vector<std::string> &words)
+{
+  const int count = static_cast<int>(words.size());
+  std::fwrite(&count, sizeof count, 1, file);
+  for (const std::string &word : words) {
+    const int length = static_cast<int>(word.size());
+    std::fwrite(&length, sizeof length, 1, file);
+    std::fwrite(word.data(), 1, length, file);
+  }
+}
+
+// The first rank reads; all have the words.
+class Reader {
+ public:
+  Reader(LAMMPS *lmp, FILE *file) : lmp_(lmp), file_(file) {}
+
+  std::vector<std::string> words()
+  {
+    std::vector<std::string> words(number());
+    for (std::string &word : words) {
+      word.resize(number());
+      bytes(word.data(), static_cast<int>(word.size()));
+    }
+    return words;
+  }
+
+ private:
+  int number()
+  {
+    int value = 0;
+    bytes(&value, sizeof value);
+    return value;
+  }
+
+  void bytes(void *to, int n)
+  {
+    if (lmp_->comm->me == 0) utils::sfread(FLERR, to, 1, n, file_, nullptr, lmp_->error);
+    MPI_Bcast(to, n, MPI_CHAR, 0, lmp_->world);
+  }
+
+  LAMMPS *lmp_;
+  FILE *file_;
+};
+
+std::vector<char *> pointers(std::vector<std::string> &words)
+{
+  std::vector<char *> result;
+  for (std::string &word : words) result.push_back(word.data());
+  return result;
+}
+
+}    // namespace
+
+void PairCACE::write_restart(FILE *file)
+{
+  write_words(file, pair_cace::words_of(settings_));
+  write_words(file, coefficients_.paths);
+  write_words(file, coefficients_.elements);
+}
+
+void PairCACE::read_restart(FILE *file)
+{
+  Reader reader(lmp, file);
+  std::vector<std::string> keywords = reader.words();
+  const std::vector<std::string> paths = reader.words(), elements = reader.words();
+  settings(static_cast<int>(keywords.size()), pointers(keywords).data());
+  if (!allocated) allocate();
+
+  // The files may have moved; then the user gives pair_coeff again.
+  int missing = 0;
+  for (const std::string &path : paths)
+    if (!std::ifstream(path)) missing = 1;
+  MPI_Allreduce(MPI_IN_PLACE, &missing, 1, MPI_INT, MPI_MAX, world);
+  if (missing) {
+    if (comm->me == 0)
+      error->warning(FLERR, "Pair style cace: the models of the restart file ({}) are not where they were; "
+                            "give pair_coeff again", pair_cace::joined(paths));
+    return;
+  }
+  std::vector<std::string> words{"*", "*"};
+  words.insert(words.end(), paths.begin(), paths.end());
+  words.insert(words.end(), elements.begin(), elements.end());
+  coeff(static_cast<int>(words.size()), pointers(words).data());
+}

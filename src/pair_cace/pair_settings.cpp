@@ -1,0 +1,198 @@
+#include "pair_settings.h"
+
+#include "chemical_symbols.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "utils.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace pair_cace {
+
+using namespace LAMMPS_NS;
+
+std::string joined(const std::vector<std::string> &words)
+{
+  std::string text;
+  for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+namespace {
+
+template <class Value>
+Value one_of(LAMMPS *lmp, const std::string &keyword, const std::string &found,
+             const std::vector<std::pair<std::string, Value>> &choices)
+{
+  std::string names;
+  for (const auto &[name, value] : choices) {
+    if (name == found) return value;
+    names += (names.empty() ? "" : name == choices.back().first ? " or " : ", ") + name;
+  }
+  lmp->error->all(FLERR, "Pair style cace: expected {} after '{}', got '{}'", names, keyword, found);
+}
+
+bool lies_between(const std::string &symbol, const std::vector<std::string> &trained)
+{
+  const auto [low, high] = std::minmax_element(trained.begin(), trained.end(),
+      [](const auto &a, const auto &b) { return atomic_number(a) < atomic_number(b); });
+  const int number = atomic_number(symbol);
+  return atomic_number(*low) < number && number < atomic_number(*high);
+}
+
+}    // namespace
+
+PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
+{
+  PairSettings settings;
+  for (int k = 0; k < narg;) {
+    const std::string keyword = arg[k++];
+    const auto next = [&] { return k < narg ? std::string(arg[k++]) : std::string(); };
+    if (keyword == "device") {
+      settings.device = one_of<DeviceChoice>(lmp, keyword, next(),
+                                             {{"cpu", DeviceChoice::cpu},
+                                              {"cuda", DeviceChoice::cuda},
+                                              {"auto", DeviceChoice::automatic}});
+    } else if (keyword == "extrapolate") {
+      settings.extrapolate = one_of<bool>(lmp, keyword, next(), {{"yes", true}, {"no", false}});
+    } else if (keyword == "committee") {
+      settings.first_drives = one_of<bool>(lmp, keyword, next(), {{"mean", false}, {"first", true}});
+    } else if (keyword == "deviation") {
+      const std::string every = next();
+      settings.deviation_file = next();
+      if (!utils::is_integer(every) || std::stoll(every) < 1 || settings.deviation_file.empty())
+        lmp->error->all(FLERR, "Pair style cace: expected 'deviation N file' with N steps of at least "
+                               "1, got 'deviation {} {}'", every, settings.deviation_file);
+      settings.deviation_every = utils::inumeric(FLERR, every, false, lmp);
+    } else {
+      lmp->error->all(FLERR, "Pair style cace: expected one of the keywords device, extrapolate, "
+                             "committee and deviation, got '{}'", keyword);
+    }
+  }
+  return settings;
+}
+
+std::vector<std::string> words_of(const PairSettings &settings)
+{
+  std::vector<std::string> words{
+      "device",      settings.device == DeviceChoice::cpu        ? "cpu"
+                         : settings.device == DeviceChoice::cuda ? "cuda"
+                                                                 : "auto",
+      "extrapolate", settings.extrapolate ? "yes" : "no",
+      "committee",   settings.first_drives ? "first" : "mean"};
+  if (settings.deviation_every > 0)
+    words.insert(words.end(),
+                 {"deviation", std::to_string(settings.deviation_every), settings.deviation_file});
+  return words;
+}
+
+PairCoefficients read_coefficients(LAMMPS *lmp, int narg, char **arg)
+{
+  const std::vector<std::string> words(arg, arg + narg);
+  const auto first_element = std::find_if(words.begin() + std::min(narg, 1), words.end(),
+      [](const std::string &word) { return word == "NULL" || atomic_number(word) > 0; });
+  PairCoefficients found{{words.begin(), first_element}, {first_element, words.end()}};
+  if (static_cast<int>(found.elements.size()) != lmp->atom->ntypes)
+    lmp->error->all(FLERR, "Pair style cace: expected 'pair_coeff * * model.pt' (or several models) "
+                           "followed by one element (or NULL) for each of {} atom types, got {}",
+                    lmp->atom->ntypes,
+                    narg == 0 ? "no file name"
+                              : fmt::format("{} after {}", found.elements.size(),
+                                            found.paths.size() == 1
+                                                ? "the file name"
+                                                : fmt::format("{} file names ({})", found.paths.size(),
+                                                              joined(found.paths))));
+  return found;
+}
+
+std::unique_ptr<ExportedModel> load_model(LAMMPS *lmp, const std::string &path, DeviceChoice device)
+{
+  std::unique_ptr<ExportedModel> model;
+  std::string problem;
+  try {
+    model = std::make_unique<ExportedModel>(path, device);
+  } catch (const std::exception &e) {
+    problem = e.what();
+  }
+
+  // A file or a device may be missing on one node only. All ranks stop for it, and the first speaks:
+  // what a rank prints that ends the run by itself may be lost.
+  const int me = lmp->comm->me, n_ranks = lmp->comm->nprocs;
+  const int failed = model ? 0 : 1, mine = failed ? me : n_ranks;
+  int n_failed = 0, first = 0;
+  MPI_Allreduce(&failed, &n_failed, 1, MPI_INT, MPI_SUM, lmp->world);
+  if (n_failed == 0) return model;
+  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, lmp->world);
+  int length = static_cast<int>(problem.size());
+  MPI_Bcast(&length, 1, MPI_INT, first, lmp->world);
+  problem.resize(length);
+  MPI_Bcast(problem.data(), length, MPI_CHAR, first, lmp->world);
+  if (n_failed == n_ranks) lmp->error->all(FLERR, "Pair style cace: {}", problem);
+  lmp->error->all(FLERR, "Pair style cace, on {} of {} MPI ranks: {}", n_failed, n_ranks, problem);
+}
+
+std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &coefficients,
+                                         const std::vector<std::unique_ptr<ExportedModel>> &models,
+                                         bool extrapolate)
+{
+  const std::vector<std::string> &trained = models[0]->info().elements;
+  for (std::size_t k = 1; k < models.size(); ++k)
+    if (models[k]->info().elements != trained)
+      lmp->error->all(FLERR, "Pair style cace: expected models of the same elements in one committee, "
+                             "got {} in {} and {} in {}",
+                      joined(trained), coefficients.paths[0], joined(models[k]->info().elements),
+                      coefficients.paths[k]);
+
+  std::vector<int> atomic_numbers(coefficients.elements.size() + 1, 0);
+  for (std::size_t type = 1; type < atomic_numbers.size(); ++type) {
+    const std::string &symbol = coefficients.elements[type - 1];
+    if (symbol == "NULL") continue;
+    if (std::find(trained.begin(), trained.end(), symbol) == trained.end()) {
+      const bool could = lies_between(symbol, trained);
+      if (!could || !extrapolate)
+        lmp->error->all(FLERR, "Pair style cace: expected one of the elements of {} ({}) or NULL for "
+                               "atom type {}, got '{}'{}",
+                        coefficients.paths[0], joined(trained), type, symbol,
+                        could ? "; 'pair_style cace extrapolate yes' interpolates it between them, "
+                                "without any training" : "");
+      if (lmp->comm->me == 0)
+        lmp->error->warning(FLERR, "Pair style cace: {} of atom type {} was never trained; its "
+                                   "embedding and energy are interpolated between {}",
+                            symbol, type, joined(trained));
+    }
+    atomic_numbers[type] = atomic_number(symbol);
+  }
+  if (std::count(atomic_numbers.begin(), atomic_numbers.end(), 0) == std::ssize(atomic_numbers))
+    lmp->error->all(FLERR, "Pair style cace: expected an element for at least one atom type, got NULL "
+                           "for all of them");
+  return atomic_numbers;
+}
+
+void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
+                const std::vector<std::unique_ptr<ExportedModel>> &models)
+{
+  if (lmp->comm->me != 0) return;
+  const auto plural = [](int n) { return n == 1 ? "" : "s"; };
+  std::string text;
+  for (std::size_t k = 0; k < models.size(); ++k) {
+    const ModelInfo &info = models[k]->info();
+    text += fmt::format("Pair style cace: {} (elements {}; cutoff {} Angstrom; {} message-passing "
+                        "layer{}; {}) on {}, {} thread{} per MPI rank\n",
+                        coefficients.paths[k], joined(info.elements), info.cutoff, info.n_layers,
+                        plural(info.n_layers), info.dtype, models[k]->device(), models[k]->threads(),
+                        plural(models[k]->threads()));
+    if (info.values_per_ghost > 0 && lmp->comm->nprocs > 1)
+      text += fmt::format("  {} MPI ranks; between layers, up to {} values go to every ghost atom and "
+                          "as many come back\n", lmp->comm->nprocs, info.values_per_ghost);
+  }
+  for (std::size_t type = 1; type <= coefficients.elements.size(); ++type)
+    text += fmt::format("{}{} {}", type == 1 ? "  atom types: " : ", ", type,
+                        coefficients.elements[type - 1]);
+  utils::logmesg(lmp, text + "\n");
+}
+
+}    // namespace pair_cace

@@ -1,0 +1,55 @@
+// The keywords of `pair_style cace` and the arguments of its pair_coeff.
+#pragma once
+
+#include "exported_model.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace LAMMPS_NS {
+class LAMMPS;
+}
+
+namespace pair_cace {
+
+// With a space between them.
+std::string joined(const std::vector<std::string> &words);
+
+struct PairSettings {
+  DeviceChoice device = DeviceChoice::automatic;
+  bool extrapolate = false;       // to elements between two that the model was trained on
+  bool first_drives = false;      // of a committee: its first model, otherwise the mean
+  int deviation_every = 0;        // steps; 0: no file
+  std::string deviation_file;
+};
+
+// error->all on unknown keywords and values.
+PairSettings read_settings(LAMMPS_NS::LAMMPS *lmp, int narg, char **arg);
+
+// The keywords that give these settings.
+std::vector<std::string> words_of(const PairSettings &settings);
+
+struct PairCoefficients {
+  std::vector<std::string> paths;       // of the models
+  std::vector<std::string> elements;    // by type, from type 1 on; NULL: not treated
+};
+
+// From the arguments behind the two asterisks: files first, then elements. error->all unless there is an
+// element for every type.
+PairCoefficients read_coefficients(LAMMPS_NS::LAMMPS *lmp, int narg, char **arg);
+
+// On all ranks, or error->all on all of them.
+std::unique_ptr<ExportedModel> load_model(LAMMPS_NS::LAMMPS *lmp, const std::string &path,
+                                          DeviceChoice device);
+
+// By type, [0] unused, 0 where the elements say NULL. error->all on elements that the model does not know.
+std::vector<int> atomic_numbers_of_types(LAMMPS_NS::LAMMPS *lmp, const PairCoefficients &coefficients,
+                                         const std::vector<std::unique_ptr<ExportedModel>> &models,
+                                         bool extrapolate);
+
+// One block that says what runs and where.
+void log_models(LAMMPS_NS::LAMMPS *lmp, const PairCoefficients &coefficients,
+                const std::vector<std::unique_ptr<ExportedModel>> &models);
+
+}    // namespace pair_cace
