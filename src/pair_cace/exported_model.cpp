@@ -78,7 +78,7 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
   const at::Device device = pick_device(choice);
   torch::jit::ExtraFilesMap files{
       {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""},
-      {"values_per_ghost", ""}, {"portable", ""}, {"dtype", ""}};
+      {"values_per_ghost", ""}, {"n_descriptors", ""}, {"portable", ""}, {"dtype", ""}};
   torch::jit::Module module = load(path, device, files);
 
   const int version = number_of<int>(text_of(files, "format_version", path), "format_version");
@@ -92,6 +92,7 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
   info.n_layers = number_of<int>(text_of(files, "n_layers", path), "n_layers");
   info.values_per_ghost =
       number_of<int>(text_of(files, "values_per_ghost", path), "values_per_ghost");
+  info.n_descriptors = number_of<int>(text_of(files, "n_descriptors", path), "n_descriptors");
   info.portable = text_of(files, "portable", path) == "yes";
   info.dtype = text_of(files, "dtype", path);
   std::istringstream symbols(text_of(files, "elements", path));
@@ -118,16 +119,24 @@ int ExportedModel::threads() const
   return at::get_num_threads();
 }
 
-void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
+namespace {
+
+void to_host(const at::Tensor &tensor, std::vector<double> &values)
+{
+  make_room(values, tensor.numel());
+  torch::from_blob(values.data(), tensor.sizes(), at::kDouble).copy_(tensor);
+}
+
+}    // namespace
+
+// Calls one of the methods of CACE that take edges.
+template <class Use>
+void ExportedModel::call(const char *method, const EdgeList &edges, const Use &use) const
 {
   const auto on_device = [&](const auto &values, at::IntArrayRef shape, at::ScalarType type) {
     // from_blob borrows; the model only reads its inputs, and they outlive this call.
     auto *data = const_cast<void *>(static_cast<const void *>(values.data()));
     return torch::from_blob(data, shape, type).to(loaded_->device);
-  };
-  const auto to_host = [](const at::Tensor &tensor, std::vector<double> &values) {
-    make_room(values, tensor.numel());
-    torch::from_blob(values.data(), tensor.sizes(), at::kDouble).copy_(tensor);
   };
 
   // The profiling executor would spend the first steps of a run on optimising a graph that is run
@@ -135,26 +144,36 @@ void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
   torch::jit::GraphOptimizerEnabledGuard interpret(false);
   try {
     const int64_t n_edges = edges.n_edges;
-    const auto result =
-        loaded_->module.get_method("evaluate")({on_device(edges.vectors, {n_edges, 3}, at::kDouble),
-                                                on_device(edges.senders, {n_edges}, at::kLong),
-                                                on_device(edges.receivers, {n_edges}, at::kLong),
-                                                on_device(edges.species, {edges.n_rows()}, at::kLong),
-                                                edges.n_atoms})
-            .toTuple();
-    to_host(result->elements()[0].toTensor(), out.energies);
-    to_host(result->elements()[1].toTensor(), out.edge_gradient);
+    use(loaded_->module.get_method(method)({on_device(edges.vectors, {n_edges, 3}, at::kDouble),
+                                            on_device(edges.senders, {n_edges}, at::kLong),
+                                            on_device(edges.receivers, {n_edges}, at::kLong),
+                                            on_device(edges.species, {edges.n_rows()}, at::kLong),
+                                            edges.n_atoms}));
   } catch (const c10::Error &error) {
     throw std::runtime_error(std::string("the model could not be evaluated: ") +
                              error.what_without_backtrace());
   }
+}
 
+void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
+{
+  call("evaluate", edges, [&](const c10::IValue &found) {
+    const auto result = found.toTuple();
+    to_host(result->elements()[0].toTensor(), out.energies);
+    to_host(result->elements()[1].toTensor(), out.edge_gradient);
+  });
   for (int64_t i = 0; i < edges.n_atoms; ++i)
     if (const double energy = out.energies[i]; !std::isfinite(energy))
       throw std::runtime_error(
           "expected finite energies, got " + std::to_string(energy) +
           "; the simulation has left the range of the model: look at the last frames for atoms "
           "too close to each other, then try a smaller timestep or minimise first");
+}
+
+void ExportedModel::describe(const EdgeList &edges, std::vector<double> &out) const
+{
+  c10::InferenceMode no_derivatives;
+  call("features", edges, [&](const c10::IValue &found) { to_host(found.toTensor(), out); });
 }
 
 }    // namespace pair_cace

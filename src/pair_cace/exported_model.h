@@ -14,6 +14,7 @@ struct ModelInfo {
   double cutoff = 0.0;                  // Å
   int n_layers = 0;                     // message-passing layers T
   int values_per_ghost = 0;             // the most that one message of an atom holds
+  int n_descriptors = 0;                // invariants of an atom
   bool portable = false;                // written with --portable: exchanges no messages
   std::vector<std::string> elements;    // chemical symbols the model was trained on
   std::string dtype;                    // float32 | float64
@@ -36,8 +37,13 @@ class ExportedModel {
   // Throws std::runtime_error if the model fails or an energy is not finite.
   void evaluate(const EdgeList &edges, Evaluation &out) const;
 
+  // Invariants of the receivers, (n_atoms, n_descriptors): (n_radial, N_B, C, T+1) with the last fastest.
+  // Throws std::runtime_error if the model fails.
+  void describe(const EdgeList &edges, std::vector<double> &out) const;
+
  private:
   struct Loaded;
+  template <class Use> void call(const char *method, const EdgeList &edges, const Use &use) const;
   std::unique_ptr<Loaded> loaded_;
 };
 

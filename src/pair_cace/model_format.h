@@ -6,6 +6,7 @@
 //   elements         chemical symbols the model was trained on, separated by spaces
 //   n_layers         message-passing layers T
 //   values_per_ghost the most that an atom tells its neighbours between two layers; 0 if T = 0
+//   n_descriptors    invariants of an atom, of all layers
 //   portable         yes | no: whether the graph does without the operations of src/pair_cace/ops
 //   dtype            float32 | float64, the precision of the weights
 //   length_unit, energy_unit            Å and eV, always

@@ -161,23 +161,36 @@ void PairCACE::compute(int eflag, int vflag)
 // Rows, edges, energies and forces of one model.
 void PairCACE::evaluate(const pair_cace::ExportedModel &model)
 {
+  with_edges_for(model, [&] {
+    const double start = MPI_Wtime() - exchange_.seconds();
+    model.evaluate(edges_, result_);
+    times_.model += MPI_Wtime() - exchange_.seconds() - start;
+  });
+  sum_edge_forces();
+}
+
+void PairCACE::describe(std::vector<double> &descriptors)
+{
+  with_edges_for(*models_[0], [&] { models_[0]->describe(edges_, descriptors); });
+}
+
+// Numbers the atoms, gathers the edges, and lets `use` do something with them where that is not idle: ranks
+// without atoms take part in the exchange of messages.
+void PairCACE::with_edges_for(const pair_cace::ExportedModel &model, const std::function<void()> &use)
+{
   const bool exchanges = model.info().n_layers > 0 && comm->nprocs > 1;
   number_atoms(model.info(), exchanges);
   edges_.n_edges = edges_.n_atoms = 0;
-  if (rows_.n_local > 0 || exchanges) {
-    try {
-      double seconds = -MPI_Wtime();
-      pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model.info().cutoff, edges_);
-      times_.edges += seconds + MPI_Wtime();
-      seconds = exchange_.seconds() - MPI_Wtime();
-      const pair_cace::UseGhostExchange use(exchanges ? &exchange_ : nullptr);
-      model.evaluate(edges_, result_);
-      times_.model += seconds - exchange_.seconds() + MPI_Wtime();
-    } catch (const std::exception &e) {
-      error->one(FLERR, "Pair style cace: {}", e.what());
-    }
+  if (rows_.n_local == 0 && !exchanges) return;
+  try {
+    const double start = MPI_Wtime();
+    pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model.info().cutoff, edges_);
+    times_.edges += MPI_Wtime() - start;
+    const pair_cace::UseGhostExchange during_this(exchanges ? &exchange_ : nullptr);
+    use();
+  } catch (const std::exception &e) {
+    error->one(FLERR, "Pair style cace: {}", e.what());
   }
-  sum_edge_forces();
 }
 
 // With message passing the sender of an edge must be an atom with features. On one rank a ghost

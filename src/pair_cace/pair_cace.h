@@ -12,7 +12,9 @@
 #include "pair.h"
 
 #include <array>
+#include <functional>
 #include <memory>
+#include <vector>
 #include <vector>
 
 namespace LAMMPS_NS {
@@ -29,6 +31,13 @@ class PairCACE : public Pair {
   void compute(int eflag, int vflag) override;
   void finish() override;
   double memory_usage() override;
+
+  // Invariants of the local rows, (n_local_rows, n_descriptors) float64, by the first model; for the
+  // configuration of the last step. All ranks call it.
+  void describe(std::vector<double> &descriptors);
+  int n_descriptors() const { return models_.empty() ? 0 : models_[0]->info().n_descriptors; }
+  int n_local_rows() const { return rows_.n_local; }
+  int atom_of_row(int row) const { return rows_.atoms[row]; }
 
   // Per atom: force_deviation of a committee, for `fix pair`; its flag asks for it.
   void *extract(const char *name, int &dim) override;
@@ -68,6 +77,7 @@ class PairCACE : public Pair {
   void allocate();
   void prepare_exchange();
   void evaluate(const pair_cace::ExportedModel &model);
+  void with_edges_for(const pair_cace::ExportedModel &model, const std::function<void()> &use);
   void number_atoms(const pair_cace::ModelInfo &info, bool exchanges);
   void sum_edge_forces();
   void add_forces(double share);

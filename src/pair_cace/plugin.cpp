@@ -1,5 +1,6 @@
-// Entry point of caceplugin.so: tells LAMMPS about `pair_style cace`.
+// Entry point of caceplugin.so: tells LAMMPS about `pair_style cace` and `compute cace/descriptors`.
 
+#include "compute_descriptors.h"
 #include "lammps_plugin_abi.h"
 #include "ops/memory.h"
 #include "own_blas.h"
@@ -13,6 +14,12 @@ void *create_pair(void *lmp)
 {
   return static_cast<LAMMPS_NS::Pair *>(
       new LAMMPS_NS::PairCACE(static_cast<LAMMPS_NS::LAMMPS *>(lmp)));
+}
+
+void *create_descriptors(void *lmp, int narg, char **arg)
+{
+  return static_cast<LAMMPS_NS::Compute *>(
+      new LAMMPS_NS::ComputeCACEDescriptors(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg));
 }
 
 }    // namespace
@@ -32,5 +39,12 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   plugin.author = "pair_cace developers";
   plugin.creator.v1 = create_pair;
   plugin.handle = handle;
-  (*reinterpret_cast<lammpsplugin_regfunc *>(regfunc))(&plugin, lmp);
+  auto *register_plugin = reinterpret_cast<lammpsplugin_regfunc *>(regfunc);
+  (*register_plugin)(&plugin, lmp);
+
+  plugin.style = "compute";
+  plugin.name = "cace/descriptors";
+  plugin.info = "Invariants of atoms in a CACE potential, pair_cace " PAIR_CACE_VERSION;
+  plugin.creator.v2 = create_descriptors;
+  (*register_plugin)(&plugin, lmp);
 }

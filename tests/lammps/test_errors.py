@@ -97,7 +97,7 @@ def test_torchscript_of_something_else(tmp_path, models):
 
 def changed_export(models, target, change=lambda model: None, of="T0", **metadata):
     """A copy of an export with other weights or metadata."""
-    keys = "format_version cutoff elements n_layers values_per_ghost portable dtype"
+    keys = "format_version cutoff elements n_layers values_per_ghost n_descriptors portable dtype"
     files = dict.fromkeys(keys.split(), "")
     model = torch.jit.load(str(models / f"{of}.pt"), _extra_files=files)
     change(model)

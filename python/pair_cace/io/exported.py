@@ -25,7 +25,8 @@ from .model_info import ModelInfo
 from .probe import probe_structure
 
 _TEXT = (
-    "format_version", "cutoff", "elements", "n_layers", "values_per_ghost", "portable", "dtype",
+    "format_version", "cutoff", "elements", "n_layers", "values_per_ghost", "n_descriptors",
+    "portable", "dtype",
     "length_unit", "energy_unit",
 )  # fmt: skip
 _JSON = ("E0", "hyperparameters", "provenance")
@@ -51,7 +52,9 @@ def export_model(
     model.choose(compiled=not portable)
     with written_whole(path) as temporary:
         with _quiet():
-            torch.jit.script(model).save(str(temporary), _extra_files=_metadata(info, dtype, portable))
+            torch.jit.script(model).save(
+                str(temporary), _extra_files=_metadata(info, dtype, portable)
+            )
         written, _ = load_exported(temporary)
         deviations = _deviations(written, reference, info)
         for quantity, deviation in deviations.items():
@@ -107,6 +110,7 @@ def _metadata(info: ModelInfo, dtype: str, portable: bool) -> dict[str, str]:
         "elements": " ".join(settings.elements),
         "n_layers": str(settings.n_layers),
         "values_per_ghost": str(settings.values_per_ghost),
+        "n_descriptors": str(settings.n_descriptors),
         "portable": "yes" if portable else "no",
         "dtype": dtype,
         "length_unit": "angstrom",

@@ -7,6 +7,8 @@ from typing import Literal
 from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from .invariants import number_of_invariants
+
 MessageKind = Literal["M", "Ar", "Bchi"]
 
 
@@ -77,6 +79,12 @@ class ModelShape(BaseModel):
     def n_channels(self) -> int:
         """C = K², edge channels."""
         return self.n_atom_basis**2
+
+    @property
+    def n_descriptors(self) -> int:
+        """Invariants of an atom, of all layers."""
+        n_invariants = number_of_invariants(self.l_max, self.nu_max)
+        return self.n_radial * n_invariants * self.n_channels * (self.n_layers + 1)
 
     @property
     def values_per_ghost(self) -> int:

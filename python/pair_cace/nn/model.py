@@ -14,7 +14,7 @@ from .derivatives import gradient_of
 from .edges import Edges, Geometry
 from .elements import ElementEmbedding, Elements
 from .hyperparameters import Hyperparameters
-from .invariants import Invariants, number_of_invariants
+from .invariants import Invariants
 from .messages import MessageLayer
 from .radial import BesselBasis, PolynomialCutoff
 from .readout import Readout
@@ -43,10 +43,6 @@ class CACE(nn.Module):
         self.nu_max = settings.nu_max
         self.passes_basis = "M" in settings.messages or "Ar" in settings.messages
         n_elements = len(settings.elements)
-        n_invariants = number_of_invariants(settings.l_max, settings.nu_max)
-        n_features = (
-            settings.n_radial * n_invariants * settings.n_channels * (settings.n_layers + 1)
-        )
         self.elements = Elements(settings.atomic_numbers)
         self.sender_embedding = ElementEmbedding(n_elements, settings.n_atom_basis)
         self.receiver_embedding = (
@@ -60,7 +56,9 @@ class CACE(nn.Module):
         self.atomic_basis = AtomicBasis(settings)
         self.invariants = Invariants(settings.l_max, settings.nu_max)
         self.layers = nn.ModuleList(MessageLayer(settings) for _ in range(settings.n_layers))
-        self.readout = Readout(n_features, settings.readout_hidden, settings.readout_linear)
+        self.readout = Readout(
+            settings.n_descriptors, settings.readout_hidden, settings.readout_linear
+        )
         self.repulsion = ZBLRepulsion(settings.zbl_cutoff) if settings.zbl_cutoff else None
 
     def forward(
