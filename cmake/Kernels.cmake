@@ -5,6 +5,10 @@ set(kernel_instructions baseline)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND kernel_instructions avx2 avx512)
 endif()
+set(kernel_optimization -O3)
+if(PAIR_CACE_SANITIZE)
+  set(kernel_optimization -O1)
+endif()
 set(kernel_flags_avx2 -mavx2 -mfma)
 set(kernel_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma)
 
@@ -18,6 +22,6 @@ foreach(instructions IN LISTS kernel_instructions)
   target_compile_definitions(kernels_${instructions} PRIVATE PAIR_CACE_INSTRUCTIONS=${instructions})
   # No -ffast-math: NaN must stay NaN. Vector types never cross the border of a file (-Wno-psabi).
   target_compile_options(kernels_${instructions} PRIVATE
-    -O3 -ffp-contract=fast -fno-math-errno -Wno-psabi ${kernel_flags_${instructions}})
+    ${kernel_optimization} -ffp-contract=fast -fno-math-errno -Wno-psabi ${kernel_flags_${instructions}})
   target_sources(kernels INTERFACE $<TARGET_OBJECTS:kernels_${instructions}>)
 endforeach()

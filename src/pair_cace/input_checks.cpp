@@ -26,20 +26,30 @@ double energy_unit(LAMMPS *lmp)
                   unit_style, std::strcmp(unit_style, "lj") == 0 ? " (the default of LAMMPS)" : "");
 }
 
+namespace {
+
+// Of class k, 1-(k+1) neighbours. Those of a molecule template are not known here, and taken to be there.
+bool has_special_neighbors(const Atom &atom, int i, int k)
+{
+  if (atom.molecular == Atom::TEMPLATE) return atom.molindex[i] >= 0;
+  const int *count = atom.nspecial[i];    // cumulative over the classes
+  return count[k - 1] > (k > 1 ? count[k - 2] : 0);
+}
+
+}    // namespace
+
 // LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list (unless
 // there is a kspace style); the model would silently miss the atoms that matter most.
 void refuse_excluded_bonded_neighbors(LAMMPS *lmp, const std::vector<int> &atomic_numbers)
 {
   const auto *atom = lmp->atom;
   const auto *force = lmp->force;
-  if (atom->molecular != Atom::MOLECULAR || force->kspace) return;
+  if (atom->molecular == Atom::ATOMIC || force->kspace) return;
   int mine = 0, left_out = 0;    // k of a class of 1-(k+1) neighbours that is left out
   for (int k = 3; k >= 1; --k) {
     if (force->special_lj[k] != 0.0 || force->special_coul[k] != 0.0) continue;
     for (int i = 0; i < atom->nlocal; ++i) {
-      const int *count = atom->nspecial[i];    // cumulative over the classes
-      const int in_class = count[k - 1] - (k > 1 ? count[k - 2] : 0);
-      if (atomic_numbers[atom->type[i]] != 0 && in_class > 0) mine = k;
+      if (atomic_numbers[atom->type[i]] != 0 && has_special_neighbors(*atom, i, k)) mine = k;
     }
   }
   MPI_Allreduce(&mine, &left_out, 1, MPI_INT, MPI_MAX, lmp->world);

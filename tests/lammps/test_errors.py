@@ -267,6 +267,69 @@ def test_bonds_that_would_hide_neighbors(tmp_path, models, special, pair, fails)
         assert result.returncode == 0, result.output
 
 
+TEMPLATE = """\
+units metal
+molecule water water.txt
+atom_style template water
+bond_style zero
+region box block 0 9 0 9 0 9
+create_box 2 box bond/types 1 extra/bond/per/atom 2 extra/special/per/atom 2
+mass 1 16
+mass 2 1
+{special}
+create_atoms 0 single 4 4 4 mol water 1234
+pair_style cace
+pair_coeff * * {model} O H
+bond_coeff * 1.0
+run 0
+"""
+WATER = """\
+water
+
+3 atoms
+2 bonds
+
+Coords
+
+1 0 0 0
+2 0.9 0 0
+3 0 0.9 0
+
+Types
+
+1 1
+2 2
+3 2
+
+Bonds
+
+1 1 1 2
+2 1 1 3
+
+Special Bond Counts
+
+1 2 0 0
+2 1 1 0
+3 1 1 0
+
+Special Bonds
+
+1 2 3
+2 1 3
+3 1 2
+"""
+
+
+@pytest.mark.parametrize("special, fails", [("", True), ("special_bonds lj/coul 1 1 1", False)])
+def test_bonds_of_a_template(tmp_path, models, special, fails):
+    (tmp_path / "water.txt").write_text(WATER)
+    result = lmp(tmp_path, TEMPLATE.format(special=special, model=models / "T0.pt"))
+    if fails:
+        assert "expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms with bonds" in result.error
+    else:
+        assert result.returncode == 0, result.output
+
+
 def test_importing_the_package_does_not_import_torch():
     code = "import sys, pair_cace; pair_cace.plugin_dir(); print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
