@@ -34,18 +34,15 @@ void CommitteeDeviation::start(int n_models, int n_local, int n_ghosts)
   sums_.assign(n_models * n_sums, 0.0);
 }
 
-void CommitteeDeviation::add(int k, const Rows &rows, const double *forces, const EdgeList &edges,
-                             const Evaluation &result)
+void CommitteeDeviation::add(int k, const Rows &rows, const double *forces, double energy,
+                             const std::array<double, 9> &virial)
 {
   for (std::size_t row = 0; row < rows.atoms.size(); ++row)
     for (int d = 0; d < 3; ++d)
       forces_of_atoms_[(int64_t(rows.atoms[row]) * n_models_ + k) * 3 + d] = forces[3 * row + d];
   double *sums = &sums_[k * n_sums];
-  for (int64_t i = 0; i < edges.n_atoms; ++i) sums[0] += result.energies[i];
-  for (int64_t e = 0; e < edges.n_edges; ++e)
-    for (int a = 0; a < 3; ++a)
-      for (int b = 0; b < 3; ++b)
-        sums[1 + 3 * a + b] -= edges.vectors[3 * e + a] * result.edge_gradient[3 * e + b];
+  sums[0] = energy;
+  std::copy(virial.begin(), virial.end(), sums + 1);
 }
 
 void CommitteeDeviation::finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows,

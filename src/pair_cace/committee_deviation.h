@@ -6,10 +6,10 @@
 //   deviation of the energy       sqrt(<(E^k − <E>)²>) / N
 #pragma once
 
-#include "edge_list.h"
 #include "lammps_edges.h"
 #include "rank_exchange.h"
 
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -30,9 +30,9 @@ class CommitteeDeviation {
 
   // Once a step, for all atoms that this rank holds.
   void start(int n_models, int n_local, int n_ghosts);
-  // What model k says: forces (rows, 3) eV/Å, and its edges.
-  void add(int k, const Rows &rows, const double *forces, const EdgeList &edges,
-           const Evaluation &result);
+  // What model k says on this rank: forces (rows, 3) eV/Å, energy and virial in eV.
+  void add(int k, const Rows &rows, const double *forces, double energy,
+           const std::array<double, 9> &virial);
   // On every rank. Units from here on are those of LAMMPS, `energy_unit` per eV.
   void finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows, double energy_unit);
 

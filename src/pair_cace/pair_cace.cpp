@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <numeric>
 #include <utility>
 
 using namespace LAMMPS_NS;
@@ -153,7 +154,7 @@ void PairCACE::compute(int eflag, int vflag)
       add_forces(share);
       tally(share);
     }
-    if (deviates) deviation_.add(k, rows_, row_forces_.data(), edges_, result_);
+    if (deviates) deviation_.add(k, rows_, row_forces_.data(), sum_of_energies(), virial_of_edges());
   }
   if (deviates) report_deviation();
 }
@@ -259,36 +260,65 @@ void PairCACE::tally(double share)
       if (eflag_atom) eatom[rows_.atoms[row]] += energy;
     }
   }
-  if (vflag_either) tally_edge_virials(share);
+  if (vflag_global) tally_virial(share);
+  if (vflag_atom || cvflag_atom) tally_virials_of_atoms(share);
 }
 
-// W_ab = −Σ r_e,a g_e,b in LAMMPS' order xx yy zz xy xz yz, yx zx zy.
-//
-// Per atom, half of an edge's virial goes to either end: exact in the sum, a convention atom by atom.
+// In eV, on all threads.
+std::array<double, 9> PairCACE::virial_of_edges() const
+{
+  const int n_shares = pair_cace::worthwhile_shares(20 * edges_.n_edges);
+  std::vector<std::array<double, 9>> parts(n_shares, std::array<double, 9>{});
+  pair_cace::in_shares(edges_.n_edges, n_shares, [&](int64_t begin, int64_t end, int share) {
+    std::array<double, 9> sum{};
+    pair_cace::add_edge_virial(edges_.vectors.data() + 3 * begin, result_.edge_gradient.data() + 3 * begin,
+                               end - begin, sum.data());
+    parts[share] = sum;
+  });
+  for (int share = 1; share < n_shares; ++share)
+    for (int k = 0; k < 9; ++k) parts[0][k] += parts[share][k];
+  return parts[0];
+}
+
+namespace {
+
+// LAMMPS' order of a virial: xx yy zz xy xz yz, and yx zx zy where it is not symmetric.
+constexpr int first[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, second[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
+
+}    // namespace
+
+void PairCACE::tally_virial(double share)
+{
+  const std::array<double, 9> sum = virial_of_edges();
+  for (int k = 0; k < 6; ++k) virial[k] += share * sum[3 * first[k] + second[k]];
+}
+
+// Half of an edge's virial goes to either end: exact in the sum, a convention atom by atom.
 // The virial of nine components (centroid/stress/atom) goes to the sender, which makes the heat flux
 // Σ_j W_j·v_j exact without message passing, where g_e = ∂E_i/∂r_e is of the receiver i alone: then
 // d/dt Σ_i r_i E_i has the potential part −Σ_e r_e (g_e·v_j) (Fan et al., Phys. Rev. B 92, 094301). With
 // message passing g_e holds energies of more atoms, and this is a convention, too.
-void PairCACE::tally_edge_virials(double share)
+void PairCACE::tally_virials_of_atoms(double share)
 {
-  static constexpr int first[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, second[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
   for (int64_t e = 0; e < edges_.n_edges; ++e) {
     const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
     const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
-    for (int k = 0; k < 6; ++k) {
+    for (int k = 0; k < (cvflag_atom ? 9 : 6); ++k) {
       const double w = -share * r[first[k]] * g[second[k]];
-      if (vflag_global) virial[k] += w;
-      if (vflag_atom) {
-        vatom[sender][k] += 0.5 * w;
-        vatom[receiver][k] += 0.5 * w;
-      }
+      if (cvflag_atom) cvatom[sender][k] += w;
+      if (!vflag_atom || k >= 6) continue;
+      vatom[sender][k] += 0.5 * w;
+      vatom[receiver][k] += 0.5 * w;
     }
-    if (cvflag_atom)
-      for (int k = 0; k < 9; ++k) cvatom[sender][k] -= share * r[first[k]] * g[second[k]];
   }
 }
 
 // ---- committee ---------------------------------------------------------------------------------
+
+double PairCACE::sum_of_energies() const
+{
+  return std::accumulate(result_.energies.begin(), result_.energies.begin() + edges_.n_atoms, 0.0);
+}
 
 // On steps of the file, on those that `fix pair` asks for, and whenever energies are known.
 bool PairCACE::wants_deviation() const

@@ -82,7 +82,10 @@ class PairCACE : public Pair {
   void sum_edge_forces();
   void add_forces(double share);
   void tally(double share);
-  void tally_edge_virials(double share);
+  std::array<double, 9> virial_of_edges() const;
+  void tally_virial(double share);
+  void tally_virials_of_atoms(double share);
+  double sum_of_energies() const;
   bool wants_deviation() const;
   void report_deviation();
 };

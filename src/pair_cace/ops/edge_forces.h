@@ -28,6 +28,15 @@ void add_edge_forces(const Real *gradient, const int64_t *senders, const int64_t
   }
 }
 
+// virial (3, 3) += W of the edges, vectors and gradient (n_edges, 3).
+template <class Real>
+void add_edge_virial(const Real *vectors, const Real *gradient, int64_t n_edges, Real *virial)
+{
+  for (int64_t e = 0; e < n_edges; ++e)
+    for (int a = 0; a < 3; ++a)
+      for (int b = 0; b < 3; ++b) virial[3 * a + b] -= vectors[3 * e + a] * gradient[3 * e + b];
+}
+
 // differences (n_edges, 3) = values of the receivers − values of the senders, values (n_atoms, 3).
 template <class Real>
 void edge_differences(const Real *values, const int64_t *senders, const int64_t *receivers,
