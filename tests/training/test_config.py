@@ -47,7 +47,10 @@ PHASES = [{"epochs": 3}]
             "exactly one of batch_size, batch_atoms and batch_edges, g",
         ),
         ({"training.dtype": "half"}, "training.dtype: Input should be 'float32' or 'float64'"),
-        ({"optimizer.kind": "sgd"}, "optimizer.kind: Input should be 'adam' or 'adamw', got 'sgd'"),
+        (
+            {"optimizer.kind": "sgd"},
+            "optimizer.kind: Input should be 'adam', 'adamw' or 'muon', got 'sgd'",
+        ),
         ({"optimizer.learning_rate": 0}, "optimizer.learning_rate: Input should be greater than 0"),
         ({"optimizer.ema_decay": 1.0}, "optimizer.ema_decay: Input should be less than 1"),
         (

@@ -113,10 +113,12 @@ class PhaseSection(_Section):
 class OptimizerSection(_Section):
     """How steps are taken."""
 
-    kind: Literal["adam", "adamw"] = "adam"
+    kind: Literal["adam", "adamw", "muon"] = "adam"
     learning_rate: float = Field(1e-2, gt=0, allow_inf_nan=False)
     betas: tuple[float, float] = (0.99, 0.999)
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(
+        0.0, ge=0, description="with muon: of the first layers of readout and Bchi alone"
+    )
     clip_gradient_norm: float = Field(10.0, gt=0)
     ema_decay: float = Field(0.99, ge=0, lt=1, description="0 switches the averaging off")
 

@@ -10,8 +10,11 @@ from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel
 
 from .config import OptimizerSection, PhaseSection, ScheduleSection
+from .muon import Muon
 
 MANY_INPUTS = 16  # of a linear layer; with more, its learning rate is reduced
+WIDE = 200  # inputs; layers with more take the invariants, and those of Muon its steps
+MUON_FACTOR = 2.0  # learning rate of an orthogonal step, against that of Adam
 
 
 def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.Optimizer:
@@ -19,24 +22,33 @@ def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.O
 
     Adam moves every weight by about the learning rate, whatever its gradient. In a layer with many
     inputs these moves add up: the rate of its weights is divided by the root of n_inputs / 16.
+    With "muon", the layers with many inputs and several outputs take its steps, and weight decay
+    is of layers with many inputs alone: that of the radial functions would shrink the invariants.
     """
     inputs = {
         module.weight: module.in_features
         for module in model.modules()
         if isinstance(module, nn.Linear)
     }
-    groups: dict[float, list[nn.Parameter]] = {}
+    muon = section.kind == "muon"
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            factor = min(1.0, (MANY_INPUTS / inputs.get(parameter, 1)) ** 0.5)
-            groups.setdefault(factor, []).append(parameter)
+            n_inputs = inputs.get(parameter, 1)
+            wide = n_inputs > WIDE
+            orthogonal = muon and wide and parameter.shape[0] > 1
+            factor = MUON_FACTOR if orthogonal else min(1.0, (MANY_INPUTS / n_inputs) ** 0.5)
+            decay = section.weight_decay if wide or not muon else 0.0
+            groups.setdefault((factor, decay, orthogonal), []).append(parameter)
+    settings = [
+        {"params": group, "factor": factor, "weight_decay": decay}
+        | ({"orthogonal": orthogonal} if muon else {})
+        for (factor, decay, orthogonal), group in sorted(groups.items(), key=lambda item: item[0])
+    ][::-1]
+    if muon:
+        return Muon(settings, section.learning_rate, section.betas)
     kind = torch.optim.Adam if section.kind == "adam" else torch.optim.AdamW
-    return kind(
-        [{"params": group, "factor": factor} for factor, group in sorted(groups.items())][::-1],
-        lr=section.learning_rate,
-        betas=section.betas,
-        weight_decay=section.weight_decay,
-    )
+    return kind(settings, lr=section.learning_rate, betas=section.betas)
 
 
 def start_phase(

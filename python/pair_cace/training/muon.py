@@ -1,0 +1,65 @@
+"""Muon for wide matrices, AdamW for all other weights, in one optimizer.
+
+Muon replaces the momentum G of a matrix by the orthogonal matrix next to it, (G Gᵀ)^(-1/2) G: every
+direction in which the matrix can change moves by the same length, not only the few along which the
+gradients are large. See K. Jordan et al., Muon: an optimizer for hidden layers in neural networks (2024).
+
+torch.optim.Muon does this in bfloat16, which many CPUs do not have, and takes matrices alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+MOMENTUM = 0.95
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the iteration, as published with Muon
+
+
+def nearly_orthogonal(matrix: Tensor) -> Tensor:
+    """The matrix with its singular values brought near one (0.7 … 1.2), by five Newton-Schulz steps."""
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    wide = wide / (wide.norm() + 1e-12)
+    a, b, c = _COEFFICIENTS
+    for _ in range(5):
+        square = wide @ wide.T
+        wide = a * wide + (b * square + c * square @ square) @ wide
+    return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
+
+
+class Muon(torch.optim.AdamW):
+    """Parameter groups have ``orthogonal``: Muon if true, otherwise AdamW.
+
+    ``weight_decay`` is decoupled from the gradients in both.
+    """
+
+    def __init__(self, groups: Iterable[dict], lr: float, betas: tuple[float, float]):
+        super().__init__(groups, lr=lr, betas=betas, weight_decay=0.0)
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:
+        """One step from the gradients of the parameters."""
+        groups = self.param_groups
+        for group in groups:
+            if group["orthogonal"]:
+                for parameter in group["params"]:
+                    self._orthogonal_step(parameter, group["lr"], group["weight_decay"])
+        try:
+            self.param_groups = [group for group in groups if not group["orthogonal"]]
+            super().step()
+        finally:
+            self.param_groups = groups
+
+    def _orthogonal_step(self, parameter: Tensor, rate: float, weight_decay: float) -> None:
+        if parameter.grad is None:
+            return
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+            state["step"] = torch.zeros(())  # which AdamW looks for in every state that it loads
+        state["step"] += 1
+        state["momentum"].mul_(MOMENTUM).add_(parameter.grad)
+        change = nearly_orthogonal(parameter.grad + MOMENTUM * state["momentum"])
+        parameter.mul_(1.0 - rate * weight_decay).add_(change, alpha=-rate)
