@@ -6,6 +6,7 @@
 #include "comm.h"
 #include "error.h"
 #include "force.h"
+#include "neigh_list.h"
 #include "neighbor.h"
 #include "update.h"
 #include "utils.h"
@@ -79,9 +80,22 @@ void warn_of_swapped_elements(LAMMPS *lmp, const std::vector<int> &atomic_number
 void warn_of_excluded_neighbors(LAMMPS *lmp)
 {
   const auto *neighbor = lmp->neighbor;
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 && lmp->comm->me == 0)
-    lmp->error->warning(FLERR, "Pair style cace: neigh_modify exclude hides atoms from the potential, "
-                               "which changes the energies of all their neighbors, not of the pair alone");
+  const bool excludes = neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0;
+  if ((excludes || neighbor->includegroup > 0) && lmp->comm->me == 0)
+    lmp->error->warning(FLERR, "Pair style cace: neigh_modify {} hides atoms from the potential, which "
+                               "changes the energies of all their neighbors, not of the pair alone",
+                        excludes ? "exclude" : "include");
+}
+
+void refuse_skipped_pairs(LAMMPS *lmp, const NeighList &list, const std::vector<int> &atomic_numbers)
+{
+  if (!list.ijskip) return;
+  for (int a = 1; a <= lmp->atom->ntypes; ++a)
+    for (int b = a; b <= lmp->atom->ntypes; ++b)
+      if (list.ijskip[a][b] && atomic_numbers[a] != 0 && atomic_numbers[b] != 0)
+        lmp->error->all(FLERR, "Pair style cace: expected all pairs of atoms of types {} and {}, got none of "
+                               "them, because 'pair_style hybrid' gives them to another style, and the model "
+                               "would miss these neighbors; use 'pair_style hybrid/overlay'", a, b);
 }
 
 }    // namespace pair_cace

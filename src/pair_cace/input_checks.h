@@ -5,7 +5,8 @@
 
 namespace LAMMPS_NS {
 class LAMMPS;
-}
+class NeighList;
+}    // namespace LAMMPS_NS
 
 namespace pair_cace {
 
@@ -19,6 +20,11 @@ void refuse_excluded_bonded_neighbors(LAMMPS_NS::LAMMPS *lmp, const std::vector<
 // Warns of elements whose masses are in another order than their atomic numbers.
 void warn_of_swapped_elements(LAMMPS_NS::LAMMPS *lmp, const std::vector<int> &atomic_numbers);
 
+// Of neigh_modify exclude and include.
 void warn_of_excluded_neighbors(LAMMPS_NS::LAMMPS *lmp);
+
+// error->all if `pair_style hybrid` gives pairs of two types that the model treats to another style.
+void refuse_skipped_pairs(LAMMPS_NS::LAMMPS *lmp, const LAMMPS_NS::NeighList &list,
+                          const std::vector<int> &atomic_numbers);
 
 }    // namespace pair_cace

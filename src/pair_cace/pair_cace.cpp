@@ -131,6 +131,11 @@ void PairCACE::prepare_exchange()
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
 }
 
+void PairCACE::setup()
+{
+  pair_cace::refuse_skipped_pairs(lmp, *list, atomic_numbers_);
+}
+
 double PairCACE::init_one(int, int)
 {
   double cutoff = 0.0;
@@ -143,6 +148,8 @@ double PairCACE::init_one(int, int)
 void PairCACE::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
+  if (neighbor->ago == 0)    // bonds may have been made since
+    pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);
   const int n_models = static_cast<int>(models_.size());
   const bool deviates = n_models > 1 && wants_deviation();
   if (deviates) deviation_.start(n_models, atom->nlocal, atom->nghost);

@@ -27,6 +27,7 @@ class PairCACE : public Pair {
   void settings(int narg, char **arg) override;
   void coeff(int narg, char **arg) override;
   void init_style() override;
+  void setup() override;
   double init_one(int i, int j) override;
   void compute(int eflag, int vflag) override;
   void finish() override;
@@ -45,6 +46,8 @@ class PairCACE : public Pair {
 
   void write_restart(FILE *file) override;
   void read_restart(FILE *file) override;
+  void write_restart_settings(FILE *file) override;    // all that hybrid styles keep
+  void read_restart_settings(FILE *file) override;
 
   // All of them on behalf of exchange_.
   int pack_forward_comm(int n, int *list, double *buf, int pbc_flag, int *pbc) override;

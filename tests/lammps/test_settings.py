@@ -93,6 +93,32 @@ def test_a_restart_file_whose_model_has_moved(tmp_path, models):
     np.testing.assert_allclose(after, before, rtol=1e-12)
 
 
+HYBRID = """\
+units metal
+read_data atoms.data
+pair_style hybrid/overlay cace extrapolate yes lj/cut 2.0
+pair_coeff * * cace {model} O C
+pair_coeff * * lj/cut 0.001 1.0
+run 0
+print "PE $(pe:%.15g)"
+write_restart r.bin
+clear
+read_restart r.bin
+pair_coeff * * cace {model} O C
+pair_coeff * * lj/cut 0.001 1.0
+run 0
+print "PE $(pe:%.15g)"
+"""
+
+
+def test_a_restart_file_of_a_hybrid_restores_keywords(tmp_path, models):
+    write_data(tmp_path / "atoms.data", SYSTEMS["liquid"](), ["O", "H"])
+    run = lmp(tmp_path, HYBRID.format(model=models / "T0.pt"))
+    assert run.returncode == 0, run.output
+    before, after = energies(run)
+    assert before == after
+
+
 def energies(run):
     return [float(line.split()[1]) for line in run.output.splitlines() if line.startswith("PE")]
 
