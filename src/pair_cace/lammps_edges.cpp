@@ -53,7 +53,7 @@ int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &lis
       const double r[3] = {x[i][0] - x[j][0], x[i][1] - x[j][1], x[i][2] - x[j][2]};
       const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
       if (r_squared >= cutoff_squared || sender == Rows::none) continue;
-      if (r_squared == 0.0)
+      if (r_squared < 1e-12)    // images of the same place differ by rounding
         throw std::runtime_error("two atoms are at the same place (atom IDs " +
                                  std::to_string(atom.tag[i]) + " and " +
                                  std::to_string(atom.tag[j]) +

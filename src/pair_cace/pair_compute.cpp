@@ -1,0 +1,256 @@
+// What pair_style cace does in every step.
+
+#include "pair_cace.h"
+
+#include "input_checks.h"
+#include "ops/edge_forces.h"
+#include "ops/threads.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "error.h"
+#include "neigh_list.h"
+#include "neighbor.h"
+#include "update.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <numeric>
+#include <thread>
+
+using namespace LAMMPS_NS;
+
+void PairCACE::compute(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+  if (neighbor->ago == 0)    // bonds may have been made since
+    pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);
+  const int n_models = static_cast<int>(models_.size());
+  const bool deviates = n_models > 1 && wants_deviation();
+  if (deviates) deviation_.start(n_models, atom->nlocal, atom->nghost);
+  const int n_driving = settings_.first_drives ? 1 : n_models;
+  for (int k = 0; k < (deviates ? n_models : n_driving); ++k) {
+    evaluate(*models_[k]);
+    if (k < n_driving) {
+      const double share = energy_unit_ / n_driving;
+      add_forces(share);
+      tally(share);
+    }
+    if (deviates) deviation_.add(k, rows_, row_forces_.data(), sum_of_energies(), virial_of_edges());
+  }
+  if (deviates) report_deviation();
+}
+
+// Rows, edges, energies and forces of one model.
+void PairCACE::evaluate(const pair_cace::ExportedModel &model)
+{
+  with_edges_for(model, [&] {
+    const double start = MPI_Wtime() - exchange_.seconds();
+    model.evaluate(edges_, result_);
+    times_.model += MPI_Wtime() - exchange_.seconds() - start;
+  });
+  sum_edge_forces();
+}
+
+void PairCACE::describe(std::vector<double> &descriptors)
+{
+  with_edges_for(*models_[0], [&] { models_[0]->describe(edges_, descriptors); });
+}
+
+// Numbers the atoms, gathers the edges, and lets `use` do something with them where that is not idle: ranks
+// without atoms take part in the exchange of messages.
+void PairCACE::with_edges_for(const pair_cace::ExportedModel &model, const std::function<void()> &use)
+{
+  const bool exchanges = model.info().n_layers > 0 && comm->nprocs > 1;
+  number_atoms(model.info(), exchanges);
+  edges_.n_edges = edges_.n_atoms = 0;
+  if (rows_.n_local == 0 && !exchanges) return;
+  try {
+    const double start = MPI_Wtime();
+    pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model.info().cutoff, edges_);
+    times_.edges += MPI_Wtime() - start;
+    const pair_cace::UseGhostExchange during_this(exchanges ? &exchange_ : nullptr);
+    use();
+  } catch (const std::exception &e) {
+    stop_from_this_rank(e.what());
+  }
+}
+
+// With message passing the sender of an edge must be an atom with features. On one rank a ghost
+// stands for its owner. On several, or without messages, ghosts get rows of their own.
+void PairCACE::number_atoms(const pair_cace::ModelInfo &info, bool exchanges)
+{
+  rows_.number_local(*atom, atomic_numbers_);
+  exchange_.use_rows(rows_.of_atom, comm_forward);
+  if (info.n_layers > 0 && !exchanges)
+    exchange_.owners_to_ghosts(rows_.of_atom);
+  else
+    rows_.append_ghosts(*atom, atomic_numbers_);
+}
+
+int PairCACE::pack_forward_comm(int n, int *list, double *buf, int, int *)
+{
+  return exchange_.pack_forward(n, list, buf);
+}
+
+void PairCACE::unpack_forward_comm(int n, int first, double *buf)
+{
+  exchange_.unpack_forward(n, first, buf);
+}
+
+int PairCACE::pack_reverse_comm(int n, int first, double *buf)
+{
+  return exchange_.pack_reverse(n, first, buf);
+}
+
+void PairCACE::unpack_reverse_comm(int n, int *list, double *buf)
+{
+  exchange_.unpack_reverse(n, list, buf);
+}
+
+// row_forces_ = forces (rows, 3) in eV/Å.
+void PairCACE::sum_edge_forces()
+{
+  const double start = MPI_Wtime();
+  const int64_t n = 3 * static_cast<int64_t>(rows_.atoms.size());
+  const int n_shares = pair_cace::worthwhile_shares(6 * edges_.n_edges);
+  pair_cace::make_room(row_forces_, n_shares * n);
+  pair_cace::in_shares(edges_.n_edges, n_shares, [&](int64_t begin, int64_t end, int share) {
+    double *forces = row_forces_.data() + share * n;    // of its own: senders are shared
+    std::fill(forces, forces + n, 0.0);
+    pair_cace::add_edge_forces(result_.edge_gradient.data() + 3 * begin, edges_.senders.data() + begin,
+                               edges_.receivers.data() + begin, end - begin, forces);
+  });
+  for (int share = 1; share < n_shares; ++share)
+    for (int64_t k = 0; k < n; ++k) row_forces_[k] += row_forces_[share * n + k];
+  times_.forces += MPI_Wtime() - start;
+}
+
+void PairCACE::add_forces(double share)
+{
+  double **f = atom->f;
+  for (std::size_t row = 0; row < rows_.atoms.size(); ++row)
+    for (int k = 0; k < 3; ++k) f[rows_.atoms[row]][k] += share * row_forces_[3 * row + k];
+}
+
+void PairCACE::tally(double share)
+{
+  if (eflag_either) {
+    for (int64_t row = 0; row < edges_.n_atoms; ++row) {
+      const double energy = share * result_.energies[row];
+      if (eflag_global) eng_vdwl += energy;
+      if (eflag_atom) eatom[rows_.atoms[row]] += energy;
+    }
+  }
+  if (vflag_global) tally_virial(share);
+  if (vflag_atom || cvflag_atom) tally_virials_of_atoms(share);
+}
+
+// In eV, on all threads.
+std::array<double, 9> PairCACE::virial_of_edges() const
+{
+  const int n_shares = pair_cace::worthwhile_shares(20 * edges_.n_edges);
+  std::vector<std::array<double, 9>> parts(n_shares, std::array<double, 9>{});
+  pair_cace::in_shares(edges_.n_edges, n_shares, [&](int64_t begin, int64_t end, int share) {
+    std::array<double, 9> sum{};
+    pair_cace::add_edge_virial(edges_.vectors.data() + 3 * begin, result_.edge_gradient.data() + 3 * begin,
+                               end - begin, sum.data());
+    parts[share] = sum;
+  });
+  for (int share = 1; share < n_shares; ++share)
+    for (int k = 0; k < 9; ++k) parts[0][k] += parts[share][k];
+  return parts[0];
+}
+
+namespace {
+
+// LAMMPS' order of a virial: xx yy zz xy xz yz, and yx zx zy where it is not symmetric.
+constexpr int first[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, second[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
+
+}    // namespace
+
+void PairCACE::tally_virial(double share)
+{
+  const std::array<double, 9> sum = virial_of_edges();
+  for (int k = 0; k < 6; ++k) virial[k] += share * sum[3 * first[k] + second[k]];
+}
+
+// Half of an edge's virial goes to either end: exact in the sum, a convention atom by atom.
+// The virial of nine components (centroid/stress/atom) goes to the sender, which makes the heat flux
+// Σ_j W_j·v_j exact without message passing, where g_e = ∂E_i/∂r_e is of the receiver i alone: then
+// d/dt Σ_i r_i E_i has the potential part −Σ_e r_e (g_e·v_j) (Fan et al., Phys. Rev. B 92, 094301). With
+// message passing g_e holds energies of more atoms, and this is a convention, too.
+void PairCACE::tally_virials_of_atoms(double share)
+{
+  for (int64_t e = 0; e < edges_.n_edges; ++e) {
+    const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
+    const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
+    for (int k = 0; k < (cvflag_atom ? 9 : 6); ++k) {
+      const double w = -share * r[first[k]] * g[second[k]];
+      if (cvflag_atom) cvatom[sender][k] += w;
+      if (!vflag_atom || k >= 6) continue;
+      vatom[sender][k] += 0.5 * w;
+      vatom[receiver][k] += 0.5 * w;
+    }
+  }
+}
+
+// What is wrong here the other ranks do not know. MPI ends them as soon as it is told, often before the
+// text of this rank has reached the screen; so it is told a little later.
+void PairCACE::stop_from_this_rank(const std::string &problem)
+{
+  try {
+    error->one(FLERR, "Pair style cace: {}", problem);
+  } catch (...) {
+    std::fflush(nullptr);
+    if (comm->nprocs > 1) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    throw;
+  }
+}
+
+// ---- committee ---------------------------------------------------------------------------------
+
+double PairCACE::sum_of_energies() const
+{
+  return std::accumulate(result_.energies.begin(), result_.energies.begin() + edges_.n_atoms, 0.0);
+}
+
+// On steps of the file, on those that `fix pair` asks for, and whenever energies are known.
+bool PairCACE::wants_deviation() const
+{
+  return eflag_global || deviation_flag_ ||
+      (settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0);
+}
+
+void PairCACE::report_deviation()
+{
+  deviation_.finish(lmp, exchange_, rows_, energy_unit_);
+  pvector_ = {};
+  if (comm->me == 0)    // LAMMPS adds up what the ranks have
+    pvector_ = {deviation_.forces().largest, deviation_.forces().smallest,
+                deviation_.forces().mean, deviation_.energy()};
+  const bool writes =
+      settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0;
+  if (!writes || comm->me != 0) return;
+  try {
+    deviation_.write(settings_.deviation_file, update->ntimestep);
+  } catch (const std::exception &e) {
+    stop_from_this_rank(e.what());
+  }
+}
+
+void *PairCACE::extract(const char *name, int &dim)
+{
+  dim = 0;
+  return std::strcmp(name, "force_deviation_flag") == 0 ? &deviation_flag_ : nullptr;
+}
+
+void *PairCACE::extract_peratom(const char *name, int &n_columns)
+{
+  n_columns = 0;
+  if (std::strcmp(name, "force_deviation") != 0 || models_.size() < 2) return nullptr;
+  return deviation_.of_atoms();
+}
