@@ -81,7 +81,9 @@ def no_file_name(rng, parts, models):
 def wrong_keyword(rng, parts, models):
     word = rng.choice(["gpu", "cuda", "Device", "off", "devices"])
     _style(parts, word)
-    return f"expected the keyword 'device', got '{word}'"
+    return (
+        f"expected one of the keywords device, extrapolate, committee and deviation, got '{word}'"
+    )
 
 
 def wrong_device(rng, parts, models):
