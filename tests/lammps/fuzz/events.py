@@ -68,7 +68,7 @@ def moving_cuts(rng: random.Random, box: Box) -> list[str]:
 def inserted_particles(rng: random.Random, box: Box) -> list[str]:
     """Grand-canonical, which computes energies between the steps."""
     if box.atom_style == "full":  # all atoms are one molecule
-        return shaken_atoms(rng, box)
+        return [*shaken_atoms(rng, box), "run 0"]
     return [
         f"fix insert all gcmc 1 2 2 1 {rng.randint(1, 10**6)} 300 -1 0.1 full_energy overlap_cutoff 0.7",
         "run 2",
