@@ -4,6 +4,7 @@
 
 #include "kernels.h"
 #include "simd.h"
+#include "transpose.h"
 
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
@@ -73,41 +74,65 @@ template <class T> inline void cutoff_function(T r, double cutoff, int p, T &val
 }
 
 // Vector and length of a block of edges, one per lane.
-template <class T> struct EdgeVectors {
+template <class T> class EdgeVectors {
+  using Real = RealOf<T>;
+  using V = VectorOf<T>;
+  static constexpr int lanes = lanes_of<Real>;
+
+ public:
   T r[3], length;
   int n = 0;    // lanes in use; the others hold an edge beyond the cutoff
 
   // As many edges from `first` on as there are lanes, and before `end`.
-  void load(const Input<RealOf<T>> &vectors, const Grouping &groups, int64_t first, int64_t end,
-            double cutoff)
+  void load(const Input<Real> &vectors, const Grouping &groups, int64_t first, int64_t end, double cutoff)
   {
-    using Real = RealOf<T>;
     n = lanes_in_use<Real>(end - first);
-    for (int k = 0; k < 3; ++k) {
-      VectorOf<T> value = broadcast(Real(k == 0 ? 2.0 * cutoff : 0.0)), tangent{};
-      for (int e = 0; e < n; ++e) value[e] = vectors.value[3 * groups.edge(first + e) + k];
-      if constexpr (is_dual<T>) {
-        if (vectors.tangent)
-          for (int e = 0; e < n; ++e)
-            tangent[e] = vectors.tangent[3 * groups.edge(first + e) + k];
-        r[k] = {value, tangent};
-      } else {
-        r[k] = value;
-      }
-    }
+    V values[3], tangents[3] = {};
+    read(vectors.value, groups, first, values);
+    if (is_dual<T> && vectors.tangent) read(vectors.tangent, groups, first, tangents);
+    values[0] = lane_numbers<V>() < Real(n) ? values[0] : broadcast(Real(2.0 * cutoff));
+    for (int k = 0; k < 3; ++k)
+      if constexpr (is_dual<T>)
+        r[k] = {values[k], tangents[k]};
+      else
+        r[k] = values[k];
     length = root(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
   }
 
-  void store_gradient(const T (&gradient)[3], const Grouping &groups, int64_t first,
-                      RealOf<T> *to, bool adds = false) const
+  void store_gradient(const T (&gradient)[3], const Grouping &groups, int64_t first, Real *to,
+                      bool adds = false) const
   {
-    for (int k = 0; k < 3; ++k) {
-      const VectorOf<T> result = result_of(gradient[k]);
-      for (int e = 0; e < n; ++e) {
-        RealOf<T> &at = to[3 * groups.edge(first + e) + k];
-        at = adds ? at + result[e] : result[e];
-      }
+    V results[3];
+    for (int k = 0; k < 3; ++k) results[k] = result_of(gradient[k]);
+    if (groups.order) {
+      for (int e = 0; e < n; ++e)
+        for (int k = 0; k < 3; ++k) {
+          Real &at = to[3 * groups.edge(first + e) + k];
+          at = adds ? at + results[k][e] : results[k][e];
+        }
+      return;
     }
+    interleave(results);
+    for (int k = 0; k < 3; ++k) {
+      const FirstLanes<Real> used(3 * n - k * lanes);
+      Real *at = to + 3 * first + k * lanes;
+      used.store(at, adds ? used.load(at) + results[k] : results[k]);
+    }
+  }
+
+ private:
+  // Lanes that are not in use become 0.
+  void read(const Real *from, const Grouping &groups, int64_t first, V (&to)[3]) const
+  {
+    for (int k = 0; k < 3; ++k) to[k] = V{};
+    if (groups.order) {
+      for (int e = 0; e < n; ++e)
+        for (int k = 0; k < 3; ++k) to[k][e] = from[3 * groups.edge(first + e) + k];
+      return;
+    }
+    for (int k = 0; k < 3; ++k)
+      to[k] = FirstLanes<Real>(3 * n - k * lanes).load(from + 3 * first + k * lanes);
+    deinterleave(to);
   }
 };
 
@@ -147,7 +172,7 @@ template <class T> class EdgeBasis {
   void gradient(const EdgeVectors<T> &edges, const T *grad_radial, T *grad_angular,
                 T (&grad_vector)[3], V *grad_frequencies)
   {
-    const int n_rbf = basis_.n_rbf, n_angular = basis_.n_angular();
+    const int n_rbf = basis_.n_rbf;
     const T inverse_length = inverse(edges.length);
     T grad_length = zero<T>();
     for (int n = 0; n < n_rbf; ++n) {
@@ -158,11 +183,10 @@ template <class T> class EdgeBasis {
         grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * broadcast(Real(basis_.prefactor)));
     }
     T grad_direction[3] = {zero<T>(), zero<T>(), zero<T>()};
-    for (int k = n_angular - 1; k > 0; --k) {
-      const int lower = angular_steps.lower[k], component = angular_steps.component[k];
-      grad_direction[component] += grad_angular[k] * angular_[lower];
-      grad_angular[lower] += grad_angular[k] * direction_[component];
-    }
+    at_degree(basis_.l_max, [&]<int l_max>(std::integral_constant<int, l_max>) {
+      angular_gradient(grad_angular, grad_direction,
+                       std::make_integer_sequence<int, n_angular_up_to(l_max) - 1>());
+    });
     // û = r⃗ / (r + 1e-9)
     T along = zero<T>();
     for (int k = 0; k < 3; ++k) along += grad_direction[k] * direction_[k];
@@ -172,6 +196,18 @@ template <class T> class EdgeBasis {
   }
 
  private:
+  // Steps that are known at compile time, so that grad_direction stays in registers.
+  template <int... k>
+  void angular_gradient(T *grad_angular, T (&grad_direction)[3], std::integer_sequence<int, k...>) const
+  {
+    [[maybe_unused]] const auto back = [&]<int step>(std::integral_constant<int, step>) {
+      constexpr int lower = angular_steps.lower[step], component = angular_steps.component[step];
+      grad_direction[component] += grad_angular[step] * angular_.data()[lower];
+      grad_angular[lower] += grad_angular[step] * direction_[component];
+    };
+    (back(std::integral_constant<int, sizeof...(k) - k>()), ...);
+  }
+
   T frequency(int n) const
   {
     if constexpr (is_dual<T>)

@@ -22,9 +22,9 @@ template <class T> class NeighborSummation {
         n_weights_(task.n_weights), n_products_(n_angular_ * n_rbf_),
         row_(task.row()), columns_(vectors_for<Real>(n_weights_)),
         pairs_(vectors_for<Real>(n_rbf_ * n_weights_)), by_pairs_(saves_by_pairs()),
-        basis_(task.basis, task.frequencies), no_weights_(row_ + lanes),
+        basis_(task.basis, task.frequencies),
         sums_(by_pairs_ ? n_angular_ * pairs_ : n_products_ * columns_),
-        chi_(by_pairs_ ? 0 : n_products_),
+        chi_(by_pairs_ ? 0 : n_products_), grad_chi_(n_products_),
         pair_values_(by_pairs_ ? pair_stride() * lanes : 0),
         pair_tangents_(by_pairs_ && is_dual<T> ? pair_stride() * lanes : 0),
         weights_by_lane_(row_), grad_weights_(row_),
@@ -50,9 +50,17 @@ template <class T> class NeighborSummation {
   // From the gradient by its raw. That by the vectors is added if `adds`.
   void gradients(int64_t atom, const Real *grad_raw, bool adds = false)
   {
+    const bool by_chi = task_.grad_vectors || task_.grad_frequencies;
     for_each_block(atom, [&] {
-      if (task_.grad_weights) add_weight_gradients(grad_raw);
-      if (task_.grad_vectors || task_.grad_frequencies) add_vector_gradients(grad_raw, adds);
+      load_weights_by_lane();
+      if (task_.grad_weights && by_chi)
+        make_gradients<true, true>(grad_raw);
+      else if (by_chi)
+        make_gradients<false, true>(grad_raw);
+      else
+        make_gradients<true, false>(grad_raw);
+      if (task_.grad_weights) add_weight_gradients();
+      if (by_chi) add_vector_gradients(adds);
     });
   }
 
@@ -72,15 +80,10 @@ template <class T> class NeighborSummation {
       basis_.evaluate(edges_);
       for (int e = 0; e < edges_.n; ++e)
         place_of_weights_[e] = task_.senders[task_.by_receiver.edge(first + e)] * row_;
+      for (int e = edges_.n; e < lanes; ++e) place_of_weights_[e] = place_of_weights_[0];
       first_ = first;
       body();
     }
-  }
-
-  // Weights of the sender of an edge; 0 for edges that are not there.
-  const Real *weights_of(const Real *table, int edge) const
-  {
-    return edge < edges_.n ? table + place_of_weights_[edge] : no_weights_.data();
   }
 
   // The 𝐥 that share the weights of degree d begin here; all do if there is one weight for all l.
@@ -116,24 +119,31 @@ template <class T> class NeighborSummation {
 
   void add_by_columns(const Real *chi, const Real *table)
   {
-    constexpr int stride = sizeof(T) / sizeof(Real);
     for (int c = 0; c < columns_; ++c) {
       const FirstLanes<Real> used(n_weights_ - c * lanes);
       for (int d = 0; d < task_.n_degrees; ++d) {
         V w[lanes];
 #pragma GCC unroll 16
         for (int e = 0; e < lanes; ++e)
-          w[e] = used.load(weights_of(table, e) + d * n_weights_ + c * lanes);
+          w[e] = used.load(table + place_of_weights_[e] + d * n_weights_ + c * lanes);
         const int end = first_angular(d + 1) * n_rbf_;
-        for (int p = first_angular(d) * n_rbf_; p < end; ++p) {
-          const Real *x = chi + p * stride;
-          V part[4] = {};    // short chains: the next products need not wait
-#pragma GCC unroll 16
-          for (int e = 0; e < lanes; ++e) part[e % 4] += x[e] * w[e];
-          sums_[p * columns_ + c] += (part[0] + part[1]) + (part[2] + part[3]);
-        }
+        int p = first_angular(d) * n_rbf_;
+        for (; p + 2 <= end; p += 2) add_products<2>(chi, w, p, c);
+        if (p < end) add_products<1>(chi, w, p, c);
       }
     }
+  }
+
+  // Of products p … p + size − 1, in short chains.
+  template <int size>
+  [[gnu::always_inline]] void add_products(const Real *chi, const V (&w)[lanes], int p, int c)
+  {
+    constexpr int stride = sizeof(T) / sizeof(Real);
+    V part[size][2] = {};
+#pragma GCC unroll 16
+    for (int e = 0; e < lanes; ++e)
+      for (int i = 0; i < size; ++i) part[i][e % 2] += chi[(p + i) * stride + e] * w[e];
+    for (int i = 0; i < size; ++i) sums_[(p + i) * columns_ + c] += part[i][0] + part[i][1];
   }
 
   // ---- values, one pair (n, w) per lane: sums (N_l, pairs) += Σ_e û^𝐥 · (R_n f_c weight_w) ------------
@@ -153,7 +163,7 @@ template <class T> class NeighborSummation {
     const Real *radial = reinterpret_cast<const Real *>(basis_.radial());
     for (int d = 0; d < task_.n_degrees; ++d) {
       const auto row = [&](const Real *table, int e) {
-        return weights_of(table, e) + d * n_weights_;
+        return table + place_of_weights_[e] + d * n_weights_;
       };
       if constexpr (is_dual<T>) {
         make_pairs(pair_values_, radial, task_.weights.value, row);
@@ -174,17 +184,18 @@ template <class T> class NeighborSummation {
                   bool add = false)
   {
     constexpr int stride = sizeof(T) / sizeof(Real);
+    const int n_rbf = n_rbf_, n_weights = n_weights_, columns = columns_;
     for (int e = 0; e < edges_.n; ++e) {
       Real *to = reinterpret_cast<Real *>(pairs.data() + e * pair_stride());
-      for (int c = 0; c < columns_; ++c) {
-        const FirstLanes<Real> used(n_weights_ - c * lanes);
+      for (int c = 0; c < columns; ++c) {
+        const FirstLanes<Real> used(n_weights - c * lanes);
         const V w = used.load(row(table, e) + c * lanes);
-        for (int n = 0; n < n_rbf_; ++n) {
-          Real *at = to + n * n_weights_ + c * lanes;
+        Real *at = to + c * lanes;
+        for (int n = 0; n < n_rbf; ++n, at += n_weights) {
           const V pair = radial[n * stride + e] * w;
           if (add)
             used.store(at, used.load(at) + pair);
-          else if (columns_ > 1)
+          else if (columns > 1)
             used.store(at, pair);
           else
             store(at, pair);    // what a vector has too many, the next one overwrites
@@ -223,44 +234,66 @@ template <class T> class NeighborSummation {
 
   // ---- gradients, one edge per lane ------------------------------------------------------------------
 
-  void add_vector_gradients(const Real *grad_raw, bool adds)
+  // By the weights of the senders, and by χ: every entry of grad_raw is read once for both.
+  template <bool by_weights, bool by_chi> void make_gradients(const Real *grad_raw)
   {
-    load_weights_by_lane();
-    for (int n = 0; n < n_rbf_; ++n) grad_radial_[n] = zero<T>();
+    constexpr int at_once = !many_registers ? 4 : is_dual<T> ? 6 : 12;    // columns
+    for (int d = 0; d < task_.n_degrees; ++d)
+      in_pieces<at_once>(n_weights_, [&]<int size>(int w, std::integral_constant<int, size>) {
+        T weight[size];
+        V gradient[size] = {};
+        for (int i = 0; i < size; ++i) weight[i] = weights_by_lane_[d * n_weights_ + w + i];
+        for (int k = first_angular(d); k < first_angular(d + 1); ++k) {
+          const T angular = basis_.angular()[k];
+          for (int n = 0; n < n_rbf_; ++n) {
+            const int p = k * n_rbf_ + n;
+            const Real *g = grad_raw + p * n_weights_ + w;
+            const V chi = result_of(angular * basis_.radial()[n]);
+            T sum[2] = {w == 0 ? zero<T>() : grad_chi_[p], zero<T>()};
+#pragma GCC unroll 12
+            for (int i = 0; i < size; ++i) {
+              const V x = broadcast(g[i]);
+              if constexpr (by_weights) gradient[i] += chi * x;
+              if constexpr (by_chi) sum[i % 2] += x * weight[i];
+            }
+            if constexpr (by_chi) grad_chi_[p] = sum[0] + sum[1];
+          }
+        }
+        if constexpr (by_weights)
+          for (int i = 0; i < size; ++i) grad_weights_[d * n_weights_ + w + i] = gradient[i];
+      });
+  }
+
+  void add_weight_gradients()
+  {
+    lanes_to_rows<Real>([&](int e) { return task_.grad_weights + place_of_weights_[e]; }, edges_.n,
+                        row_, [&](int k) { return grad_weights_[k]; }, AddTo());
+  }
+
+  void add_vector_gradients(bool adds)
+  {
     for (int k = 0; k < n_angular_; ++k) grad_angular_[k] = zero<T>();
-    for (int d = 0; d < task_.n_degrees; ++d) {
-      const T *w = weights_by_lane_.data() + d * n_weights_;
-      for (int k = first_angular(d); k < first_angular(d + 1); ++k)
-        in_pieces<8>(n_rbf_, [&]<int size>(int n, std::integral_constant<int, size>) {
-          add_basis_gradient<size>(grad_raw + (k * n_rbf_ + n) * n_weights_, w, k, n);
-        });
-    }
+    in_pieces<8>(n_rbf_, [&]<int size>(int n, std::integral_constant<int, size>) {
+      T grad_radial[size];
+      for (T &one : grad_radial) one = zero<T>();
+      for (int k = 0; k < n_angular_; ++k) {
+        const T angular = basis_.angular()[k];
+        T grad_angular = grad_angular_[k];
+#pragma GCC unroll 8
+        for (int i = 0; i < size; ++i) {
+          const T grad_chi = grad_chi_[k * n_rbf_ + n + i];
+          grad_radial[i] += grad_chi * angular;
+          grad_angular += grad_chi * basis_.radial()[n + i];
+        }
+        grad_angular_[k] = grad_angular;
+      }
+      for (int i = 0; i < size; ++i) grad_radial_[n + i] = grad_radial[i];
+    });
     T grad_vector[3];
     basis_.gradient(edges_, grad_radial_.data(), grad_angular_.data(), grad_vector,
                     task_.grad_frequencies ? grad_frequencies_.data() : nullptr);
     if (task_.grad_vectors)
       edges_.store_gradient(grad_vector, task_.by_receiver, first_, task_.grad_vectors, adds);
-  }
-
-  // Of the products of 𝐥 = k with radial functions n … n + size − 1.
-  template <int size>
-  void add_basis_gradient(const Real *grad_raw, const T *weights, int k, int n)
-  {
-    T grad_chi[size];    // Σ_w grad_raw · weights
-    for (T &one : grad_chi) one = zero<T>();
-    for (int w = 0; w < n_weights_; ++w) {
-      const T weight = weights[w];
-#pragma GCC unroll 8
-      for (int i = 0; i < size; ++i) grad_chi[i] += broadcast(grad_raw[i * n_weights_ + w]) * weight;
-    }
-    const T angular = basis_.angular()[k];
-    T grad_angular = grad_angular_[k];
-#pragma GCC unroll 8
-    for (int i = 0; i < size; ++i) {
-      grad_radial_[n + i] += grad_chi[i] * angular;
-      grad_angular += grad_chi[i] * basis_.radial()[n + i];
-    }
-    grad_angular_[k] = grad_angular;
   }
 
   // weights_by_lane_ (n_degrees, n_weights)
@@ -271,25 +304,6 @@ template <class T> class NeighborSummation {
         [&](int k) -> T & { return weights_by_lane_[k]; });
   }
 
-  // grad_weights of the senders += Σ_{𝐥 of degree l, n} chi · grad_raw
-  void add_weight_gradients(const Real *grad_raw)
-  {
-    for (int d = 0; d < task_.n_degrees; ++d)
-      in_pieces<12>(n_weights_, [&]<int size>(int w, std::integral_constant<int, size>) {
-        V gradient[size] = {};
-        for (int k = first_angular(d); k < first_angular(d + 1); ++k)
-          for (int n = 0; n < n_rbf_; ++n) {
-            const V chi = result_of(basis_.angular()[k] * basis_.radial()[n]);
-            const Real *g = grad_raw + (k * n_rbf_ + n) * n_weights_ + w;
-#pragma GCC unroll 12
-            for (int i = 0; i < size; ++i) gradient[i] += chi * g[i];
-          }
-        for (int i = 0; i < size; ++i) grad_weights_[d * n_weights_ + w + i] = gradient[i];
-      });
-    lanes_to_rows<Real>([&](int e) { return task_.grad_weights + place_of_weights_[e]; }, edges_.n,
-                        row_, [&](int k) { return grad_weights_[k]; }, AddTo());
-  }
-
   const NeighborSum<Real> &task_;
   int n_angular_, n_rbf_, n_weights_, n_products_;
   int row_;                 // weights of a sender
@@ -298,10 +312,9 @@ template <class T> class NeighborSummation {
   EdgeBasis<T> basis_;
   EdgeVectors<T> edges_;
   int64_t first_ = 0;
-  int64_t place_of_weights_[lanes] = {};
-  Scratch<Real> no_weights_;
+  int64_t place_of_weights_[lanes] = {};    // of the senders; edges that are not there repeat the first
   Scratch<V> sums_;
-  Scratch<T> chi_;
+  Scratch<T> chi_, grad_chi_;    // (N_l, n_rbf)
   Scratch<V> pair_values_, pair_tangents_;    // (edges, pairs + 1)
   Scratch<T> weights_by_lane_;
   Scratch<V> grad_weights_;

@@ -31,6 +31,7 @@ inline constexpr int vector_bytes = 32;
 #else
 inline constexpr int vector_bytes = 16;
 #endif
+inline constexpr bool many_registers = vector_bytes == 64;    // 32 of them
 
 template <class Real> struct VecOf;
 template <> struct VecOf<float> {
@@ -74,11 +75,19 @@ template <class Real> inline void store(Real *p, Vec<Real> v)
   std::memcpy(p, &v, sizeof v);
 }
 
-// The first n lanes of a vector (all, if n is larger than that): reads 0 into the others, and neither
-// reads nor writes memory behind them.
+// 0, 1, 2, …
+template <class V> inline V lane_numbers()
+{
+  V v{};
+  for (int k = 0; k < static_cast<int>(sizeof v / sizeof v[0]); ++k) v[k] = k;
+  return v;
+}
+
+// The first n lanes of a vector (all, if n is larger than that; none, if it is negative): reads 0 into the
+// others, and neither reads nor writes memory behind them.
 template <class Real> class FirstLanes {
  public:
-  explicit FirstLanes(int n) : n_(lanes_in_use<Real>(n))
+  explicit FirstLanes(int n) : n_(n < 0 ? 0 : lanes_in_use<Real>(n))
   {
 #if defined(__AVX512F__)
     mask_ = static_cast<Mask>((1u << n_) - 1);

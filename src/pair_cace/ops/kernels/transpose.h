@@ -35,6 +35,41 @@ template <class Real> [[gnu::always_inline]] inline void transpose(Vec<Real> (&r
   if constexpr (n > 8) swap_blocks(std::integral_constant<int, 8>());
 }
 
+// From x₀ y₀ z₀ x₁ y₁ … in three vectors to all x, all y and all z. A value comes from the first two vectors or
+// the third.
+template <class V> [[gnu::always_inline]] inline void deinterleave(V (&v)[3])
+{
+  constexpr int n = lanes_of<RealOf<V>>;
+  using Bits = typename VecOf<RealOf<V>>::Bits;
+  const V from[3] = {v[0], v[1], v[2]};
+  for (int k = 0; k < 3; ++k) {
+    Bits of_two{}, of_all{};
+    for (int e = 0; e < n; ++e) {
+      const int at = 3 * e + k;
+      of_two[e] = at < 2 * n ? at : 0;
+      of_all[e] = at < 2 * n ? e : at - n;
+    }
+    v[k] = __builtin_shuffle(__builtin_shuffle(from[0], from[1], of_two), from[2], of_all);
+  }
+}
+
+// The other way.
+template <class V> [[gnu::always_inline]] inline void interleave(V (&v)[3])
+{
+  constexpr int n = lanes_of<RealOf<V>>;
+  using Bits = typename VecOf<RealOf<V>>::Bits;
+  const V from[3] = {v[0], v[1], v[2]};
+  for (int k = 0; k < 3; ++k) {
+    Bits of_two{}, of_all{};
+    for (int i = 0; i < n; ++i) {
+      const int e = (k * n + i) / 3, component = (k * n + i) % 3;
+      of_two[i] = component < 2 ? component * n + e : 0;
+      of_all[i] = component < 2 ? i : n + e;
+    }
+    v[k] = __builtin_shuffle(__builtin_shuffle(from[0], from[1], of_two), from[2], of_all);
+  }
+}
+
 // Reads the entries 0 … n_entries − 1 of n ≤ lanes rows, which begin at row(0), row(1), …, and calls
 // take(entry, its values in all rows); lanes without a row are 0.
 template <class Real, class Row, class Take>
@@ -47,7 +82,9 @@ inline void rows_to_lanes(const Row &row, int n, int n_entries, const Take &take
     Vec<Real> rows[lanes];
     for (int i = 0; i < lanes; ++i) rows[i] = i < n ? used.load(row(i) + first) : Vec<Real>{};
     transpose<Real>(rows);
-    for (int k = 0; k < count; ++k) take(first + k, rows[k]);
+#pragma GCC unroll 16
+    for (int k = 0; k < lanes; ++k)    // of fixed length, so that the rows stay in registers
+      if (k < count) take(first + k, rows[k]);
   }
 }
 
