@@ -1,0 +1,15 @@
+// What the glue for torch knows of the CUDA kernels. A build without nvcc has stub.cpp instead of kernels.cu.
+#pragma once
+
+#include "../kernels/kernels.h"
+
+namespace pair_cace {
+
+// Whether this library was built with CUDA kernels; nothing is said of the machine.
+bool has_cuda_kernels();
+
+// Tasks hold addresses on the current device. A call launches kernels on torch's current stream and returns.
+// Throws std::runtime_error if a launch fails. Layers have no kernels here: see ../evaluate_in_chunks.h.
+template <class Real> const Kernels<Real> &cuda_kernels();
+
+}    // namespace pair_cace

@@ -1,0 +1,42 @@
+// The index 𝐥 = (lx, ly, lz) of angular functions: degrees l ascending, in one degree lx and then ly descending.
+#pragma once
+
+#include "kernels.h"
+
+namespace pair_cace {
+inline namespace PAIR_CACE_INSTRUCTIONS {
+
+inline constexpr int max_angular = n_angular_up_to(max_degree);
+
+// Number of 𝐥 below degree l, which is where degree l begins.
+PAIR_CACE_HD constexpr int angular_before(int l)
+{
+  return n_angular_up_to(l - 1);
+}
+
+// Every û^𝐥 is one of lower degree times a component of û.
+struct AngularSteps {
+  int16_t lower[max_angular] = {};
+  int16_t component[max_angular] = {};
+
+  constexpr AngularSteps()
+  {
+    for (int l = 1, k = 1; l <= max_degree; ++l)
+      for (int lx = l; lx >= 0; --lx)
+        for (int ly = l - lx; ly >= 0; --ly, ++k) {
+          const int lz = l - lx - ly;
+          component[k] = lx > 0 ? 0 : ly > 0 ? 1 : 2;
+          lower[k] = place(lx - (lx > 0), ly - (lx == 0 && ly > 0), lz - (lx == 0 && ly == 0));
+        }
+  }
+
+  static constexpr int place(int lx, int ly, int lz)
+  {
+    const int l = lx + ly + lz, rest = l - lx;
+    return angular_before(l) + rest * (rest + 1) / 2 + lz;
+  }
+};
+inline constexpr AngularSteps angular_steps;
+
+}    // namespace PAIR_CACE_INSTRUCTIONS
+}    // namespace pair_cace
