@@ -1,16 +1,20 @@
 // torch.ops.pair_cace.evaluate: energies and their gradient by edge vectors in one call. kernels/layer.h goes
 // from edges to energies for a few atoms at a time; of an atom only the neighbour sums of the layers before the
-// last are stored, and, with messages M or Ar, A. It has no derivative: it is one.
+// last are stored, and, with messages M or Ar, A. It has no derivative: it is one. Kernels without whole layers
+// (CUDA) take the way of layer_in_chunks.h.
 
 #include "ghost_exchange.h"
+#include "layer_in_chunks.h"
 #include "model_weights.h"
 
 #include <ATen/Dispatch.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros_like.h>
+#include <c10/core/DeviceGuard.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -19,6 +23,21 @@ namespace {
 
 using namespace pair_cace;
 
+// The exchange is of host memory: tables of a GPU travel by way of it.
+template <class Real> void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width)
+{
+  Tensor on_host = table.cpu();
+  exchange.to_ghosts(data_of<Real>(on_host), width);
+  if (table.is_cuda()) table.copy_(on_host);
+}
+
+template <class Real> void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width)
+{
+  Tensor on_host = table.cpu();
+  exchange.from_ghosts(data_of<Real>(on_host), width);
+  if (table.is_cuda()) table.copy_(on_host);
+}
+
 // What the layers of one evaluation keep, and the passes over them.
 template <class Real> class Evaluation {
  public:
@@ -26,7 +45,8 @@ template <class Real> class Evaluation {
              const Tensor &receivers, int64_t n_atoms)
       : model_(model), vectors_(vectors), senders_(senders), receivers_(receivers),
         by_receiver_("evaluate", receivers, n_atoms), n_atoms_(n_atoms),
-        shares_(n_atoms, kernels<Real>().atoms_at_once, multiply_adds()), readout_(model.readout),
+        table_(kernels_for<Real>(vectors)), shares_(n_atoms, table_.atoms_at_once, multiply_adds(), vectors),
+        readout_(model.readout),
         energies_(new_table(1)), gradient_(at::zeros_like(vectors)),
         totals_(new_table(model.n_readout())), grad_totals_(new_table(model.n_readout()))
   {
@@ -47,26 +67,28 @@ template <class Real> class Evaluation {
 
   std::tuple<Tensor, Tensor> run()
   {
-    const Kernels<Real> &table = kernels<Real>();
     const int64_t last = model_.n_layers();
     for (int64_t t = 0; t < last; ++t) {
-      pass(t, table.layer);
+      pass(t, table_.layer, &LayerInChunks<Real>::values);
       send_messages(t);
     }
-    pass(last, table.last_layer);
+    pass(last, table_.last_layer, &LayerInChunks<Real>::values_and_gradients);
     for (int64_t t = last - 1; t >= 0; --t) {
-      const Tensor grad_next_weights = return_messages(t);
-      layers_[t].grad_next_weights = data_of<Real>(grad_next_weights);
-      pass(t, table.layer_gradient);
+      kept_[t].grad_next_weights = return_messages(t);
+      layers_[t].grad_next_weights = data_of<Real>(kept_[t].grad_next_weights);
+      pass(t, table_.layer_gradient, &LayerInChunks<Real>::gradients);
     }
     return {energies_.squeeze(1), gradient_};
   }
 
  private:
+  static constexpr int64_t atoms_of_chunk = 1 << 16;    // fill a GPU, and take some hundred MB
+
   struct Kept {
     SharedSum grad_weights;
     Tensor dense_weights, dense_biases, mixing, raw, message_inputs;
     Tensor basis, message;    // A that layer t passes on; what it is told of that of layer t − 1
+    Tensor grad_next_weights;
   };
 
   int64_t n_senders() const { return model_.sender.size(0); }
@@ -79,9 +101,9 @@ template <class Real> class Evaluation {
     const bool passes_basis = !is_last && model_.messages[t].passes_basis();
     const bool takes_basis = t > 0 && model_.messages[t - 1].passes_basis();
     const bool has_sum = weights_[t].size(2) > 0;
-    Kept kept{SharedSum(t > 0 && has_sum, weights_[t], shares_), model_.dense_weights(t),
-              model_.dense_biases(t),
-              t == 0 ? model_.mixing : at::mul(model_.mixing, model_.norm), {}, {}, {}, {}};
+    Kept kept{SharedSum(t > 0 && has_sum, weights_[t], shares_),
+              table_.layer ? model_.dense_weights(t) : Tensor(), model_.dense_biases(t),
+              t == 0 ? model_.mixing : at::mul(model_.mixing, model_.norm), {}, {}, {}, {}, {}};
 
     Layer<Real> layer;
     layer.sum.basis = model_.basis;
@@ -138,8 +160,22 @@ template <class Real> class Evaluation {
     layers_.push_back(layer);
   }
 
-  void pass(int64_t t, typename Kernels<Real>::template Function<Layer<Real>> kernel) const
+  // By a kernel, or where there is none, by the same in steps.
+  void pass(int64_t t, typename Kernels<Real>::template Function<Layer<Real>> kernel,
+            void (LayerInChunks<Real>::*in_steps)(int64_t, int64_t)) const
   {
+    if (!kernel) {
+      const Kept &kept = kept_[t];
+      Layer<Real> layer = layers_[t];
+      layer.sum.grad_weights = kept.grad_weights.template of_share<Real>(0);
+      LayerInChunks<Real> steps(model_, t, layer,
+                                {kept.raw, totals_, grad_totals_, energies_, kept.message_inputs,
+                                 model_.has_network(t) ? weights_[t + 1] : Tensor(), kept.grad_next_weights,
+                                 model_.sender});
+      for (int64_t begin = 0; begin < n_atoms_; begin += atoms_of_chunk)
+        (steps.*in_steps)(begin, std::min(n_atoms_, begin + atoms_of_chunk));
+      return;
+    }
     shares_.run([&](int64_t begin, int64_t end, int64_t share) {
       Layer<Real> mine = layers_[t];
       mine.sum.grad_weights = kept_[t].grad_weights.template of_share<Real>(share);
@@ -155,16 +191,16 @@ template <class Real> class Evaluation {
     GhostExchange *exchange = ghost_exchange();
     const MessageWeights &message = model_.messages[t];
     if (exchange && model_.has_network(t))
-      exchange->to_ghosts(data_of<Real>(weights_[t + 1]), width(weights_[t + 1]));
+      to_ghosts<Real>(*exchange, weights_[t + 1], width(weights_[t + 1]));
     if (!message.passes_basis()) return;
     if (exchange && message.amplitude.defined())
-      exchange->to_ghosts(data_of<Real>(kept_[t].basis), n_features());
+      to_ghosts<Real>(*exchange, kept_[t].basis, n_features());
     RadialMessage<Real> task = message_of_basis(t);
     task.groups = by_receiver_.grouping();
     task.other = senders_.const_data_ptr<int64_t>();
     task.message = data_of<Real>(kept_[t + 1].message);
-    const auto kernel = kernels<Real>().message;
-    Shares(n_atoms_, 1, multiply_adds_of_basis()).run([&](int64_t begin, int64_t end, int64_t) {
+    const auto kernel = table_.message;
+    Shares(n_atoms_, 1, multiply_adds_of_basis(), vectors_).run([&](int64_t begin, int64_t end, int64_t) {
       kernel(task, begin, end);
     });
   }
@@ -176,7 +212,7 @@ template <class Real> class Evaluation {
     const MessageWeights &message = model_.messages[t];
     const Tensor grad_weights = kept_[t + 1].grad_weights.total();
     if (exchange && model_.has_network(t))
-      exchange->from_ghosts(data_of<Real>(grad_weights), width(grad_weights));
+      from_ghosts<Real>(*exchange, grad_weights, width(grad_weights));
     if (!message.passes_basis()) return grad_weights;
     RadialMessage<Real> task = message_of_basis(t);
     int64_t n = n_atoms_;
@@ -189,12 +225,12 @@ template <class Real> class Evaluation {
     task.grad_vectors = data_of<Real>(gradient_);
     task.adds_to_vectors = true;
     task.grad_basis = data_of<Real>(grad_basis_);
-    const auto kernel = kernels<Real>().message_gradient;
-    Shares(n, 1, multiply_adds_of_basis()).run([&](int64_t begin, int64_t end, int64_t) {
+    const auto kernel = table_.message_gradient;
+    Shares(n, 1, multiply_adds_of_basis(), vectors_).run([&](int64_t begin, int64_t end, int64_t) {
       kernel(task, begin, end);
     });
     if (exchange && message.amplitude.defined())
-      exchange->from_ghosts(data_of<Real>(grad_basis_), n_features());
+      from_ghosts<Real>(*exchange, grad_basis_, n_features());
     return grad_weights;
   }
 
@@ -230,6 +266,7 @@ template <class Real> class Evaluation {
   GroupedEdges by_receiver_;
   std::optional<GroupedEdges> by_sender_;
   int64_t n_atoms_;
+  const Kernels<Real> &table_;
   Shares shares_;
   TailOf<Real> readout_;
   std::vector<TailOf<Real>> networks_;
@@ -258,6 +295,7 @@ std::tuple<Tensor, Tensor> evaluate(const Tensor &vectors, const Tensor &senders
                                     int64_t n_degrees, double norm, int64_t n_atoms)
 {
   at::AutoDispatchBelowADInplaceOrView below_autograd;
+  const c10::DeviceGuard on_device(vectors.device());
   check_vectors("evaluate", vectors, senders, receivers);
   TORCH_CHECK(mixing.dim() == 4 && sender.dim() == 2 && receiver.dim() == 2 && frequencies.dim() == 1,
               "evaluate: expected embeddings (N, K), frequencies (n_rbf,) and mixing (L+1, n_rbf, "
@@ -317,6 +355,16 @@ TORCH_LIBRARY_IMPL(pair_cace, CPU, library)
 
 // Results never require a gradient, whatever the inputs do.
 TORCH_LIBRARY_IMPL(pair_cace, AutogradCPU, library)
+{
+  library.impl("evaluate", evaluate);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, CUDA, library)
+{
+  library.impl("evaluate", evaluate);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, AutogradCUDA, library)
 {
   library.impl("evaluate", evaluate);
 }

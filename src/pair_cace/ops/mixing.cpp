@@ -34,9 +34,9 @@ class MixingOperation : public Operation {
     AT_DISPATCH_FLOATING_TYPES(result.scalar_type(), "mixing", [&] {
       Mixing<scalar_t> task = task_at<scalar_t>(x, direction);
       (invariants ? task.invariants : task.basis) = result.data_ptr<scalar_t>();
-      const auto &table = kernels<scalar_t>();
+      const auto &table = kernels_for<scalar_t>(x[receiver]);
       const auto kernel = direction ? table.mixing_tangent : table.mixing;
-      shares(table.atoms_at_once).run([&](int64_t begin, int64_t end, int64_t) {
+      shares(table.atoms_at_once, x[receiver]).run([&](int64_t begin, int64_t end, int64_t) {
         kernel(task, begin, end);
       });
     });
@@ -56,12 +56,13 @@ class MixingOperation : public Operation {
       task.grad_raw = data_of<scalar_t>(result[raw]);
       task.grad_receiver = data_of<scalar_t>(result[receiver]);
       task.grad_extra = data_of<scalar_t>(result[extra]);
-      const auto &table = kernels<scalar_t>();
+      const auto &table = kernels_for<scalar_t>(x[receiver]);
       const auto kernel = direction ? table.mixing_gradient_tangent : table.mixing_gradient;
-      const Shares threads = shares(table.atoms_at_once);
-      const SharedSum by_weight(wanted[weight], x[weight], threads);
+      const Shares threads = shares(table.atoms_at_once, x[receiver]);
+      const SharedSum by_weight(wanted[weight], x[weight], threads, copies_for_atoms);
       threads.run([&](int64_t begin, int64_t end, int64_t share) {
         Mixing<scalar_t> mine = task;
+        mine.n_copies = by_weight.n_copies();
         mine.grad_weight = by_weight.of_share<scalar_t>(share);
         kernel(mine, begin, end);
       });
@@ -88,11 +89,11 @@ class MixingOperation : public Operation {
     return task;
   }
 
-  Shares shares(int64_t atoms_at_once) const
+  Shares shares(int64_t atoms_at_once, const Tensor &like) const
   {
     const int64_t per_column = shape_.n_angular() * (shape_.n_rbf + 5);
     return Shares(shape_.n_atoms, atoms_at_once,
-                  shape_.n_atoms * per_column * shape_.n_radial * shape_.n_channels());
+                  shape_.n_atoms * per_column * shape_.n_radial * shape_.n_channels(), like);
   }
 
   Shape shape_;
@@ -195,6 +196,18 @@ TORCH_LIBRARY_IMPL(pair_cace, CPU, library)
 }
 
 TORCH_LIBRARY_IMPL(pair_cace, AutogradCPU, library)
+{
+  library.impl("mixed_basis", mixed_basis);
+  library.impl("mixed_invariants", mixed_invariants);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, CUDA, library)
+{
+  library.impl("mixed_basis", mixed_basis);
+  library.impl("mixed_invariants", mixed_invariants);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, AutogradCUDA, library)
 {
   library.impl("mixed_basis", mixed_basis);
   library.impl("mixed_invariants", mixed_invariants);

@@ -27,7 +27,7 @@ class NeighborSumOperation : public Operation {
     AT_DISPATCH_FLOATING_TYPES(raw.scalar_type(), "neighbor_sum", [&] {
       NeighborSum<scalar_t> task = task_at<scalar_t>(x, direction);
       task.raw = raw.data_ptr<scalar_t>();
-      const auto &table = kernels<scalar_t>();
+      const auto &table = kernels_for<scalar_t>(x[vectors]);
       const auto kernel = direction ? table.neighbor_sum_tangent : table.neighbor_sum;
       shares(x).run([&](int64_t begin, int64_t end, int64_t) { kernel(task, begin, end); });
     });
@@ -43,14 +43,15 @@ class NeighborSumOperation : public Operation {
       NeighborSum<scalar_t> task = task_at<scalar_t>(x, direction);
       task.grad_raw = grad.const_data_ptr<scalar_t>();
       task.grad_vectors = data_of<scalar_t>(result[vectors]);
-      const auto &table = kernels<scalar_t>();
+      const auto &table = kernels_for<scalar_t>(x[vectors]);
       const auto kernel =
           direction ? table.neighbor_sum_gradient_tangent : table.neighbor_sum_gradient;
       const Shares threads = shares(x);
       const SharedSum by_weights(wanted[weights], x[weights], threads);
-      const SharedSum by_frequencies(wanted[frequencies], x[frequencies], threads);
+      const SharedSum by_frequencies(wanted[frequencies], x[frequencies], threads, copies_for_atoms);
       threads.run([&](int64_t begin, int64_t end, int64_t share) {
         NeighborSum<scalar_t> mine = task;
+        mine.n_copies = by_frequencies.n_copies();
         mine.grad_weights = by_weights.of_share<scalar_t>(share);
         mine.grad_frequencies = by_frequencies.of_share<scalar_t>(share);
         kernel(mine, begin, end);
@@ -80,7 +81,7 @@ class NeighborSumOperation : public Operation {
   Shares shares(const Inputs &x) const
   {
     const int64_t per_edge = int64_t(basis_.n_angular()) * basis_.n_rbf * x[weights].size(2);
-    return Shares(n_atoms_, 1, per_edge * senders_.size(0));
+    return Shares(n_atoms_, 1, per_edge * senders_.size(0), senders_);
   }
 
   Basis basis_;
@@ -125,6 +126,16 @@ TORCH_LIBRARY_IMPL(pair_cace, CPU, library)
 }
 
 TORCH_LIBRARY_IMPL(pair_cace, AutogradCPU, library)
+{
+  library.impl("neighbor_sum", neighbor_sum);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, CUDA, library)
+{
+  library.impl("neighbor_sum", neighbor_sum);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, AutogradCUDA, library)
 {
   library.impl("neighbor_sum", neighbor_sum);
 }

@@ -30,7 +30,7 @@ class RadialMessageOperation : public Operation {
       task.groups = by_receiver_.grouping();
       task.other = senders_.const_data_ptr<int64_t>();
       task.message = message.data_ptr<scalar_t>();
-      const auto &table = kernels<scalar_t>();
+      const auto &table = kernels_for<scalar_t>(x[vectors]);
       const auto kernel = direction ? table.message_tangent : table.message;
       shares(x).run([&](int64_t begin, int64_t end, int64_t) { kernel(task, begin, end); });
     });
@@ -50,13 +50,14 @@ class RadialMessageOperation : public Operation {
       task.grad_message = grad.const_data_ptr<scalar_t>();
       task.grad_vectors = data_of<scalar_t>(result[vectors]);
       task.grad_basis = data_of<scalar_t>(result[basis]);
-      const auto &table = kernels<scalar_t>();
+      const auto &table = kernels_for<scalar_t>(x[vectors]);
       const auto kernel = direction ? table.message_gradient_tangent : table.message_gradient;
       const Shares threads = shares(x);
-      const SharedSum by_amplitude(wanted[amplitude], x[amplitude], threads);
-      const SharedSum by_decay(wanted[decay], x[decay], threads);
+      const SharedSum by_amplitude(wanted[amplitude], x[amplitude], threads, copies_for_atoms);
+      const SharedSum by_decay(wanted[decay], x[decay], threads, copies_for_atoms);
       threads.run([&](int64_t begin, int64_t end, int64_t share) {
         RadialMessage<scalar_t> mine = task;
+        mine.n_copies = std::max(by_amplitude.n_copies(), by_decay.n_copies());
         mine.grad_amplitude = by_amplitude.of_share<scalar_t>(share);
         mine.grad_decay = by_decay.of_share<scalar_t>(share);
         kernel(mine, begin, end);
@@ -88,7 +89,7 @@ class RadialMessageOperation : public Operation {
   Shares shares(const Inputs &x) const
   {
     return Shares(n_atoms_, 1,
-                  senders_.size(0) * x[basis].size(1) * x[basis].size(2) * x[basis].size(3));
+                  senders_.size(0) * x[basis].size(1) * x[basis].size(2) * x[basis].size(3), senders_);
   }
 
   Tensor senders_, receivers_;
@@ -134,6 +135,16 @@ TORCH_LIBRARY_IMPL(pair_cace, CPU, library)
 }
 
 TORCH_LIBRARY_IMPL(pair_cace, AutogradCPU, library)
+{
+  library.impl("radial_message", radial_message);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, CUDA, library)
+{
+  library.impl("radial_message", radial_message);
+}
+
+TORCH_LIBRARY_IMPL(pair_cace, AutogradCUDA, library)
 {
   library.impl("radial_message", radial_message);
 }

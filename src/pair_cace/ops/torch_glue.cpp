@@ -1,6 +1,15 @@
 #include "torch_glue.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/all.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/ge.h>
+#include <ATen/ops/max.h>
+#include <ATen/ops/min.h>
+#include <ATen/ops/searchsorted.h>
+#include <ATen/ops/slice.h>
+#include <ATen/ops/sort.h>
 
 #include <torch/library.h>
 
@@ -15,6 +24,13 @@ void check_indices(const char *operation, const Tensor &index, int64_t n_atoms)
   TORCH_CHECK(index.dim() == 1 && index.scalar_type() == at::kLong, operation,
               ": expected indices of shape (E,) and type int64, got shape ", index.sizes(),
               " and type ", index.scalar_type());
+  if (!index.is_cpu()) {
+    if (index.numel() == 0) return;
+    const int64_t smallest = index.min().item<int64_t>(), largest = index.max().item<int64_t>();
+    TORCH_CHECK(smallest >= 0 && largest < n_atoms, operation, ": expected indices from 0 to ", n_atoms - 1,
+                ", got some from ", smallest, " to ", largest);
+    return;
+  }
   const Tensor kept = index.contiguous();
   const int64_t *p = kept.const_data_ptr<int64_t>();
   in_shares(index.size(0), worthwhile_shares(index.size(0)), [&](int64_t begin, int64_t end, int) {
@@ -52,6 +68,10 @@ void check_same_type(const char *operation, std::initializer_list<Tensor> tensor
 GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_atoms)
 {
   check_indices(operation, ends, n_atoms);
+  if (!ends.is_cpu()) {
+    group_by_torch(ends, n_atoms);
+    return;
+  }
   const int64_t n_edges = ends.size(0);
   const int64_t *end_of = ends.const_data_ptr<int64_t>();
   start_ = at::empty({n_atoms + 1}, ends.options());
@@ -82,6 +102,20 @@ GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_
   for (int64_t e = 0; e < n_edges; ++e) order[at[end_of[e]]++] = e;
 }
 
+void GroupedEdges::group_by_torch(const Tensor &ends, int64_t n_atoms)
+{
+  const Tensor atoms = at::arange(n_atoms + 1, ends.options());
+  const int64_t n = ends.size(0);
+  const bool in_order = n < 2 || (ends.slice(0, 1) >= ends.slice(0, 0, n - 1)).all().item<bool>();
+  if (in_order) {
+    start_ = at::searchsorted(ends, atoms);
+    return;
+  }
+  const auto [sorted, order] = at::sort(ends, /*stable=*/true, /*dim=*/0);
+  start_ = at::searchsorted(sorted, atoms);
+  order_ = order;
+}
+
 Grouping GroupedEdges::grouping() const
 {
   return {start_.const_data_ptr<int64_t>(),
@@ -96,10 +130,11 @@ int worthwhile_shares(int64_t work)
   return static_cast<int>(std::min(threads, std::max<int64_t>(1, work / enough)));
 }
 
-Shares::Shares(int64_t n, int64_t step, int64_t multiply_adds)
+Shares::Shares(int64_t n, int64_t step, int64_t multiply_adds, const Tensor &like)
     : n_(n), step_(step), n_steps_((n + step - 1) / step),
-      count_(static_cast<int>(std::min<int64_t>(worthwhile_shares(multiply_adds),
-                                                std::max<int64_t>(1, n_steps_))))
+      count_(like.is_cuda() ? 1
+                            : static_cast<int>(std::min<int64_t>(worthwhile_shares(multiply_adds),
+                                                                 std::max<int64_t>(1, n_steps_))))
 {}
 
 void in_shares(int64_t n, int n_shares,
@@ -112,11 +147,12 @@ void in_shares(int64_t n, int n_shares,
   });
 }
 
-SharedSum::SharedSum(bool wanted, const Tensor &like, const Shares &shares) : size_(like.numel())
+SharedSum::SharedSum(bool wanted, const Tensor &like, const Shares &shares, int n_copies)
+    : size_(like.numel()), n_copies_(like.is_cuda() ? n_copies : 1)
 {
   if (!wanted) return;
   std::vector<int64_t> shape = like.sizes().vec();
-  shape.insert(shape.begin(), shares.count());
+  shape.insert(shape.begin(), shares.count() * n_copies_);
   copies_ = at::zeros(shape, like.options());
 }
 
@@ -132,4 +168,6 @@ TORCH_LIBRARY_FRAGMENT(pair_cace, library)
 {
   // Which instruction set the kernels use: baseline, avx2 or avx512.
   library.def("instructions() -> str", [] { return std::string(pair_cace::kernels<float>().instructions); });
+  // Whether the operations were built with kernels for CUDA.
+  library.def("has_cuda_kernels() -> bool", [] { return pair_cace::has_cuda_kernels(); });
 }

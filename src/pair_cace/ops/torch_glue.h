@@ -1,6 +1,7 @@
 // What the torch operations over kernels/ have in common: inputs, edges by their ends, threads.
 #pragma once
 
+#include "cuda/cuda_kernels.h"
 #include "kernels/kernels.h"
 #include "threads.h"
 #include "twice_differentiable.h"
@@ -26,6 +27,12 @@ Input<Real> input_of(const Inputs &x, const Inputs *direction, int k)
   return {data_of<Real>(x[k]), direction ? data_of<Real>((*direction)[k]) : nullptr};
 }
 
+// The kernels for where `tensor` is.
+template <class Real> const Kernels<Real> &kernels_for(const Tensor &tensor)
+{
+  return tensor.is_cuda() ? cuda_kernels<Real>() : kernels<Real>();
+}
+
 // ---- checks; all raise c10::Error ----------------------------------------------------------------
 
 void check_indices(const char *operation, const Tensor &index, int64_t n_atoms);
@@ -43,14 +50,17 @@ class GroupedEdges {
   Grouping grouping() const;
 
  private:
+  void group_by_torch(const Tensor &ends, int64_t n_atoms);    // on any device
+
   Tensor start_, order_;
 };
 
 // Splits 0 … n − 1 into as many shares as there are threads worth waking, at multiples of `step`, and
-// calls body(begin, end, share). The same shares every time for the same number of threads.
+// calls body(begin, end, share). The same shares every time for the same number of threads. On a GPU, where `like` is,
+// there is one share.
 class Shares {
  public:
-  Shares(int64_t n, int64_t step, int64_t multiply_adds);
+  Shares(int64_t n, int64_t step, int64_t multiply_adds, const Tensor &like);
 
   int count() const { return count_; }
 
@@ -67,20 +77,26 @@ class Shares {
   int count_;
 };
 
-// A result that every share adds to: a copy for each, and their sum at the end.
+// Of small sums that all atoms add to, on a GPU: fewer atoms then wait for each other.
+inline constexpr int copies_for_atoms = 64;
+
+// A result that every share adds to: a copy for each, and their sum at the end. On a GPU there are n_copies, and the
+// kernel chooses.
 class SharedSum {
  public:
-  SharedSum(bool wanted, const Tensor &like, const Shares &shares);
+  SharedSum(bool wanted, const Tensor &like, const Shares &shares, int n_copies = 1);
 
   template <class Real> Real *of_share(int64_t share) const
   {
     return copies_.defined() ? copies_.data_ptr<Real>() + share * size_ : nullptr;
   }
   Tensor total() const;    // undefined if not wanted
+  int n_copies() const { return n_copies_; }    // that one share has
 
  private:
   Tensor copies_;
   int64_t size_ = 0;
+  int n_copies_ = 1;
 };
 
 }    // namespace pair_cace

@@ -2,20 +2,12 @@
 // edges at a time as a vector has lanes (Eq. 2-4).
 #pragma once
 
-#include "kernels.h"
+#include "formulas.h"
 #include "simd.h"
 #include "transpose.h"
 
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
-
-inline constexpr int max_angular = n_angular_up_to(max_degree);
-
-// Number of 𝐥 below degree l, which is where degree l begins.
-constexpr int angular_before(int l)
-{
-  return n_angular_up_to(l - 1);
-}
 
 // Calls body with l known at compile time, so that the (l+1)(l+2)/2 sums of a degree stay in registers.
 template <class Body> [[gnu::always_inline]] inline void at_degree(int l, const Body &body)
@@ -31,46 +23,6 @@ template <class Body> [[gnu::always_inline]] inline void at_degree(int l, const 
     case 7: return body(std::integral_constant<int, 7>());
     case 8: return body(std::integral_constant<int, 8>());
   }
-}
-
-// Every û^𝐥 is one of lower degree times a component of û.
-struct AngularSteps {
-  int16_t lower[max_angular] = {};
-  int16_t component[max_angular] = {};
-
-  constexpr AngularSteps()
-  {
-    for (int l = 1, k = 1; l <= max_degree; ++l)
-      for (int lx = l; lx >= 0; --lx)
-        for (int ly = l - lx; ly >= 0; --ly, ++k) {
-          const int lz = l - lx - ly;
-          component[k] = lx > 0 ? 0 : ly > 0 ? 1 : 2;
-          lower[k] = place(lx - (lx > 0), ly - (lx == 0 && ly > 0), lz - (lx == 0 && ly == 0));
-        }
-  }
-
-  // Index of (lx, ly, lz): degrees ascending, in one degree lx and then ly descending.
-  static constexpr int place(int lx, int ly, int lz)
-  {
-    const int l = lx + ly + lz, rest = l - lx;
-    return angular_before(l) + rest * (rest + 1) / 2 + lz;
-  }
-};
-inline constexpr AngularSteps angular_steps;
-
-// f_c(r) = 1 − (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) − p(p+1)/2 x^(p+2) and its derivative, 0 beyond r_c.
-template <class T> inline void cutoff_function(T r, double cutoff, int p, T &value, T &slope)
-{
-  using Real = RealOf<T>;
-  const T x = r * broadcast(Real(1.0 / cutoff));
-  const auto number = [](double c) { return broadcast(Real(c)); };
-  const T one = constant<T>(number(1.0));
-  const T below = power(x, p - 1);
-  const T polynomial = number(0.5 * (p + 1) * (p + 2)) * one -
-      (number(p * (p + 2.0)) * x - number(0.5 * p * (p + 1)) * x * x);
-  const T slope_here = number(-0.5 * p * (p + 1) * (p + 2) / cutoff) * (below * (one - x) * (one - x));
-  value = where_below(r, Real(cutoff), one - below * x * polynomial);
-  slope = where_below(r, Real(cutoff), slope_here);
 }
 
 // Vector and length of a block of edges, one per lane.
@@ -177,8 +129,7 @@ template <class T> class EdgeBasis {
     T grad_length = zero<T>();
     for (int n = 0; n < n_rbf; ++n) {
       const T h = grad_radial[n];
-      const T radial_slope = (frequency(n) * cosine_[n] - sine_[n] * inverse_length) * scale_;
-      grad_length += h * (radial_slope * fc_ + sine_[n] * scale_ * fc_slope_);
+      grad_length += h * radial_slope(frequency(n), sine_[n], cosine_[n], inverse_length, scale_, fc_, fc_slope_);
       if (grad_frequencies)
         grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * broadcast(Real(basis_.prefactor)));
     }
@@ -187,12 +138,8 @@ template <class T> class EdgeBasis {
       angular_gradient(grad_angular, grad_direction,
                        std::make_integer_sequence<int, n_angular_up_to(l_max) - 1>());
     });
-    // û = r⃗ / (r + 1e-9)
-    T along = zero<T>();
-    for (int k = 0; k < 3; ++k) along += grad_direction[k] * direction_[k];
-    const T by_length = (grad_length - along * inverse_shifted_) * inverse_length;
-    for (int k = 0; k < 3; ++k)
-      grad_vector[k] = by_length * edges.r[k] + grad_direction[k] * inverse_shifted_;
+    vector_gradient(grad_length, grad_direction, direction_, inverse_shifted_, inverse_length, edges.r,
+                    grad_vector);
   }
 
  private:

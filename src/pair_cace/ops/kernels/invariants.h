@@ -2,124 +2,13 @@
 #pragma once
 
 #include "edge_basis.h"
+#include "invariant_terms.h"
 
 #include <mutex>
 #include <utility>
 
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
-
-inline constexpr int listed_capacity = 131072;    // more than l_max = 8 and ν = 4 need
-
-// coefficient · A[factor 0] · … · A[factor ν−1], a part of one feature.
-struct Term {
-  int16_t feature = 0;
-  int16_t order = 0;    // ν
-  int16_t factor[4] = {};
-  float coefficient = 0.0f;
-};
-
-// All terms for l_max and nu_max, by feature; equal products are collected.
-template <int capacity> struct InvariantTerms {
-  Term term[capacity];
-  int n_terms = 0;
-  int n_features = 0;
-
-  constexpr InvariantTerms(int l_max, int nu_max)
-  {
-    open();
-    const int scalar[1] = {0};
-    add(1, scalar, 1);
-    if (nu_max >= 2)
-      for (int l = 1; l <= l_max; ++l) {
-        open();
-        for (int a = angular_before(l); a < angular_before(l + 1); ++a) {
-          const int factors[2] = {a, a};
-          add(2, factors, multinomial(a));
-        }
-      }
-    if (nu_max >= 3)
-      for (int l1 = 1; l1 <= l_max; ++l1)
-        for (int l2 = l1; l1 + l2 <= l_max; ++l2) {
-          open();
-          for (int a = angular_before(l1); a < angular_before(l1 + 1); ++a)
-            for (int b = angular_before(l2); b < angular_before(l2 + 1); ++b) {
-              const int factors[3] = {a, b, plus(a, b)};
-              add(3, factors, multinomial(a) * multinomial(b));
-            }
-        }
-    if (nu_max >= 4)
-      for (int l1 = 1; l1 <= l_max; ++l1)
-        for (int l2 = l1 + 1; l2 <= l_max; ++l2)
-          for (int d = 1; l2 + d <= l_max; ++d) {
-            open();
-            for (int a = angular_before(l1); a < angular_before(l1 + 1); ++a)
-              for (int b = angular_before(l2); b < angular_before(l2 + 1); ++b)
-                for (int c = angular_before(d); c < angular_before(d + 1); ++c) {
-                  const int factors[4] = {a, b, plus(a, c), plus(b, c)};
-                  add(4, factors, multinomial(a) * multinomial(b) * multinomial(c));
-                }
-          }
-  }
-
- private:
-  int first_of_feature = 0;
-
-  constexpr void open()
-  {
-    ++n_features;
-    first_of_feature = n_terms;
-  }
-
-  constexpr void add(int order, const int *factors, int coefficient)
-  {
-    Term t;
-    t.feature = static_cast<int16_t>(n_features - 1);
-    t.order = static_cast<int16_t>(order);
-    for (int k = 0; k < order; ++k) {    // sorted
-      int at = k;
-      for (; at > 0 && t.factor[at - 1] > factors[k]; --at) t.factor[at] = t.factor[at - 1];
-      t.factor[at] = static_cast<int16_t>(factors[k]);
-    }
-    for (int k = first_of_feature; k < n_terms; ++k) {
-      bool same = true;
-      for (int f = 0; f < order; ++f) same = same && term[k].factor[f] == t.factor[f];
-      if (same) {
-        term[k].coefficient += coefficient;
-        return;
-      }
-    }
-    t.coefficient = coefficient;
-    term[n_terms++] = t;
-  }
-
-  struct Powers {
-    int x = 0, y = 0, z = 0;
-  };
-
-  static constexpr Powers powers(int k)
-  {
-    int at = 0;
-    for (int l = 0; l <= max_degree; ++l)
-      for (int lx = l; lx >= 0; --lx)
-        for (int ly = l - lx; ly >= 0; --ly, ++at)
-          if (at == k) return {lx, ly, l - lx - ly};
-    return {};
-  }
-
-  static constexpr int plus(int a, int b)
-  {
-    const Powers p = powers(a), q = powers(b);
-    return AngularSteps::place(p.x + q.x, p.y + q.y, p.z + q.z);
-  }
-
-  static constexpr int multinomial(int k)
-  {
-    constexpr int factorial[] = {1, 1, 2, 6, 24, 120, 720, 5040, 40320};
-    const Powers p = powers(k);
-    return factorial[p.x + p.y + p.z] / (factorial[p.x] * factorial[p.y] * factorial[p.z]);
-  }
-};
 
 template <class T> [[gnu::always_inline]] inline T product_of(const Term &t, const T *basis)
 {

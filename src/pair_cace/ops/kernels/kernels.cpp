@@ -36,9 +36,12 @@ bool runs(const char *instructions)
   return std::strcmp(instructions, "baseline") == 0;
 }
 
+template <class Real> const Kernels<Real> *added = nullptr;
+
 template <class Real> const Kernels<Real> &best()
 {
   const char *wish = std::getenv("PAIR_CACE_INSTRUCTIONS");
+  if (wish && added<Real> && std::strcmp(wish, added<Real>->instructions) == 0) return *added<Real>;
   const auto suits = [&](const char *name) {
     return runs(name) && (!wish || std::strcmp(wish, name) == 0);
   };
@@ -57,6 +60,16 @@ template <class Real> const Kernels<Real> &best()
 }
 
 }    // namespace
+
+void add_kernels(const Kernels<float> &table)
+{
+  added<float> = &table;
+}
+
+void add_kernels(const Kernels<double> &table)
+{
+  added<double> = &table;
+}
 
 int number_of_invariants(int l_max, int nu_max)
 {

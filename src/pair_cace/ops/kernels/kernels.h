@@ -5,6 +5,8 @@
 // the tangents of the inputs (see simd.h); results are then that derivative.
 #pragma once
 
+#include "host_device.h"
+
 #include <cstdint>
 
 namespace pair_cace {
@@ -14,7 +16,7 @@ template <class Real> struct Input {
   const Real *value = nullptr;
   const Real *tangent = nullptr;
 
-  Input from(int64_t place) const
+  PAIR_CACE_HD Input from(int64_t place) const
   {
     return {value ? value + place : nullptr, tangent ? tangent + place : nullptr};
   }
@@ -26,13 +28,13 @@ struct Grouping {
   const int64_t *start = nullptr;
   const int64_t *order = nullptr;
 
-  int64_t edge(int64_t k) const { return order ? order[k] : k; }
+  PAIR_CACE_HD int64_t edge(int64_t k) const { return order ? order[k] : k; }
 };
 
 inline constexpr int max_degree = 8;    // highest l_max
 
 // N_l, the number of 𝐥 up to degree l_max.
-constexpr int n_angular_up_to(int l_max)
+PAIR_CACE_HD constexpr int n_angular_up_to(int l_max)
 {
   return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6;
 }
@@ -43,7 +45,7 @@ struct Basis {
   int exponent = 0;       // p of the polynomial cutoff
   double prefactor = 0.0;
 
-  int n_angular() const { return n_angular_up_to(l_max); }
+  PAIR_CACE_HD int n_angular() const { return n_angular_up_to(l_max); }
 };
 
 // raw_{i,𝐥,n,w} = Σ_{e→i} R_n(r) f_c(r) û^𝐥 · weight_{j,l,w}                     (Eq. 3 and 5)
@@ -59,14 +61,16 @@ template <class Real> struct NeighborSum {
   const Real *grad_raw = nullptr;      // (N, N_l, n_rbf, n_weights); gradient kernels only
 
   // Results; those that are null are not wanted. Gradients by weights and frequencies are added to
-  // what is there, by one thread only.
+  // what is there, on a CPU by one thread only.
   Real *raw = nullptr;                 // (N, N_l, n_rbf, n_weights)
   Real *grad_vectors = nullptr;        // (E, 3)
   Real *grad_weights = nullptr;        // (senders, n_degrees, n_weights)
-  Real *grad_frequencies = nullptr;    // (n_rbf,)
+  Real *grad_frequencies = nullptr;    // (copies, n_rbf)
+  bool adds_to_vectors = false;        // to what is in grad_vectors
+  int n_copies = 1;                    // of small gradients; on a GPU, atoms add to different ones
 
-  int row() const { return n_degrees * n_weights; }
-  int64_t size() const { return int64_t(basis.n_angular()) * basis.n_rbf * n_weights; }    // of raw
+  PAIR_CACE_HD int row() const { return n_degrees * n_weights; }
+  PAIR_CACE_HD int64_t size() const { return int64_t(basis.n_angular()) * basis.n_rbf * n_weights; }    // of raw
 };
 
 // A_{i,n',𝐥,c} = θ'_{i,q} Σ_n raw_{i,𝐥,n,w} W^(l)_{n,n',c} + extra_{i,n',𝐥,c}, c = (s, q), w = s or c,
@@ -86,12 +90,13 @@ template <class Real> struct Mixing {
   Real *basis = nullptr;            // (N, n_radial, N_l, C)
   Real *invariants = nullptr;       // (N, n_radial, N_B, C)
   Real *grad_raw = nullptr;
-  Real *grad_weight = nullptr;      // added, by one thread only
+  Real *grad_weight = nullptr;      // added; (copies, …) as above
   Real *grad_receiver = nullptr;
   Real *grad_extra = nullptr;
+  int n_copies = 1;
 
-  int n_channels() const { return n_basis * n_basis; }
-  int n_angular() const { return n_angular_up_to(l_max); }
+  PAIR_CACE_HD int n_channels() const { return n_basis * n_basis; }
+  PAIR_CACE_HD int n_angular() const { return n_angular_up_to(l_max); }
 };
 
 // message_{i,n',𝐥,c} = Σ_{e→i} a^(l)_{n',c} exp(−b^(l)_{n',c} r) f_c(r) A_{j,n',𝐥,c} + m^(l)_{n',c} A_{i,n',𝐥,c}
@@ -112,10 +117,11 @@ template <class Real> struct RadialMessage {
   Real *message = nullptr;                // (n_receivers, n_radial, N_l, C)
   Real *grad_vectors = nullptr;
   bool adds_to_vectors = false;           // to what is in grad_vectors
-  Real *grad_amplitude = nullptr, *grad_decay = nullptr;    // added, by one thread only
+  Real *grad_amplitude = nullptr, *grad_decay = nullptr;    // added; (copies, …) as above
   Real *grad_basis = nullptr;
+  int n_copies = 1;
 
-  int n_angular() const { return n_angular_up_to(l_max); }
+  PAIR_CACE_HD int n_angular() const { return n_angular_up_to(l_max); }
 };
 
 // y = W x + b.
@@ -162,7 +168,7 @@ template <class Real> struct Layer {
 };
 
 // N_B, the number of invariants of a column.
-int number_of_invariants(int l_max, int nu_max);
+[[gnu::visibility("default")]] int number_of_invariants(int l_max, int nu_max);
 
 // Kernels for one instruction set. A call treats atoms begin … end − 1; different calls may run at once.
 template <class Real> struct Kernels {
@@ -181,5 +187,9 @@ template <class Real> struct Kernels {
 // The best for this machine; PAIR_CACE_INSTRUCTIONS=baseline|avx2|avx512 in the environment asks for
 // others, for tests.
 template <class Real> const Kernels<Real> &kernels();
+
+// Kernels under a further name, for tests; to be added before the choice is made, and kept.
+[[gnu::visibility("default")]] void add_kernels(const Kernels<float> &table);
+[[gnu::visibility("default")]] void add_kernels(const Kernels<double> &table);
 
 }    // namespace pair_cace

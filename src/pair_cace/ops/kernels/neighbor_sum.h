@@ -333,7 +333,7 @@ void neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, in
 {
   NeighborSummation<T> summation(task);
   for (int64_t atom = begin; atom < end; ++atom)
-    summation.gradients(atom, task.grad_raw + atom * task.size());
+    summation.gradients(atom, task.grad_raw + atom * task.size(), task.adds_to_vectors);
   summation.finish();
 }
 

@@ -1,12 +1,7 @@
 // Vector registers and dual numbers. Everything here lives in a namespace named after the instruction
 // set it is compiled for: the same source is compiled once for each, see cmake/Kernels.cmake.
 //
-// Kernels are written once over a number type T:
-//   Vec<Real>          value only
-//   Dual<Vec<Real>>    value and derivative along one direction; what a kernel adds to its results
-//                      is then that derivative (`result_of`)
-// Second derivatives for force matching follow from first ones in this way: the gradient of
-// <u, f_backward(y, x)> is the derivative of (f, f_backward) along the direction u.
+// Kernels are written once over a number type T, Vec<Real> or Dual<Vec<Real>>, see numbers.h.
 #pragma once
 
 #include <cmath>
@@ -155,10 +150,12 @@ template <int largest, class Body>
   }
 }
 
+template <class V> using LaneOf = std::remove_cv_t<std::remove_reference_t<decltype(V{}[0])>>;
+
 template <class V> inline auto sum_of_lanes(V v)
 {
   constexpr int n = sizeof v / sizeof v[0];
-  typename VecOf<std::remove_reference_t<decltype(v[0])>>::Bits partner;
+  typename VecOf<LaneOf<V>>::Bits partner;
 #pragma GCC unroll 4
   for (int step = n / 2; step > 0; step /= 2) {
     for (int k = 0; k < n; ++k) partner[k] = k ^ step;
@@ -167,57 +164,7 @@ template <class V> inline auto sum_of_lanes(V v)
   return v[0];
 }
 
-// ---- dual numbers ------------------------------------------------------------------------------
-
-template <class V> struct Dual {
-  V a;    // value
-  V d;    // derivative along the direction
-};
-
-template <class T> struct NumberTraits {
-  static constexpr bool is_dual = false;
-  using Vector = T;
-};
-template <class V> struct NumberTraits<Dual<V>> {
-  static constexpr bool is_dual = true;
-  using Vector = V;
-};
-template <class T> inline constexpr bool is_dual = NumberTraits<T>::is_dual;
-template <class T> using VectorOf = typename NumberTraits<T>::Vector;
-template <class T> using RealOf = std::remove_cv_t<std::remove_reference_t<decltype(VectorOf<T>{}[0])>>;
-
-template <class V> inline Dual<V> operator+(Dual<V> x, Dual<V> y) { return {x.a + y.a, x.d + y.d}; }
-template <class V> inline Dual<V> operator-(Dual<V> x, Dual<V> y) { return {x.a - y.a, x.d - y.d}; }
-template <class V> inline Dual<V> operator-(Dual<V> x) { return {-x.a, -x.d}; }
-template <class V> inline Dual<V> operator*(Dual<V> x, Dual<V> y)
-{
-  return {x.a * y.a, x.a * y.d + x.d * y.a};
-}
-template <class V> inline Dual<V> operator*(V x, Dual<V> y) { return {x * y.a, x * y.d}; }
-template <class V> inline Dual<V> operator*(Dual<V> x, V y) { return {x.a * y, x.d * y}; }
-template <class V> inline Dual<V> &operator+=(Dual<V> &x, Dual<V> y) { return x = x + y; }
-
-// What a kernel stores: the value, or in the dual case the derivative.
-template <class V> inline V result_of(V x) { return x; }
-template <class V> inline V result_of(Dual<V> x) { return x.d; }
-
-template <class V> inline V value_of(V x) { return x; }
-template <class V> inline V value_of(Dual<V> x) { return x.a; }
-
-template <class T> inline T constant(VectorOf<T> v)
-{
-  if constexpr (is_dual<T>)
-    return {v, VectorOf<T>{}};
-  else
-    return v;
-}
-
-template <class T> inline T zero()
-{
-  return constant<T>(VectorOf<T>{});
-}
-
-// ---- functions -----------------------------------------------------------------------------------
+// ---- functions of vectors; those of dual numbers follow from them -----------------------------------------------------------------------------------
 
 template <class V> inline V root(V x)
 {
@@ -228,36 +175,7 @@ template <class V> inline V root(V x)
   return x;
 }
 
-template <class V> inline Dual<V> root(Dual<V> x)
-{
-  const V value = root(x.a);
-  return {value, x.d / (value + value)};
-}
-
 template <class V> inline V inverse(V x) { return 1 / x; }
-template <class V> inline Dual<V> inverse(Dual<V> x)
-{
-  const V value = 1 / x.a;
-  return {value, -x.d * value * value};
-}
-
-template <class T> inline T where_below(T x, RealOf<T> limit, T then)
-{
-  using V = VectorOf<T>;
-  if constexpr (is_dual<T>)
-    return {value_of(x) < limit ? then.a : V{}, value_of(x) < limit ? then.d : V{}};
-  else
-    return x < limit ? then : V{};
-}
-
-template <class T> inline T power(T x, int n)
-{
-  T result = constant<T>(broadcast(RealOf<T>(1)));
-  for (; n > 0; n >>= 1, x = x * x)
-    if (n & 1) result = result * x;
-  return result;
-}
-
 // 1/k!, with alternating signs of every second k if it is for a sine or cosine.
 struct TaylorSeries {
   double exponential[24] = {}, trigonometric[24] = {};
@@ -297,7 +215,7 @@ template <> struct Rounding<double> {
 // exp(x) for x ≤ 0 or moderate: 2^n times the Taylor series on |x − n ln 2| ≤ ln(2)/2.
 template <class V> inline V exponential(V x)
 {
-  using Real = RealOf<V>;
+  using Real = LaneOf<V>;
   using Bits = typename VecOf<Real>::Bits;
   using C = Rounding<Real>;
   x = x < C::smallest_exponent ? broadcast(C::smallest_exponent) : x;
@@ -311,16 +229,10 @@ template <class V> inline V exponential(V x)
   return series * (V)(exponent << C::mantissa);
 }
 
-template <class V> inline Dual<V> exponential(Dual<V> x)
-{
-  const V value = exponential(x.a);
-  return {value, value * x.d};
-}
-
 // sin and cos: Taylor series within an eighth of a turn.
 template <class V> inline void sine_cosine(V x, V &sine, V &cosine)
 {
-  using Real = RealOf<V>;
+  using Real = LaneOf<V>;
   using Bits = typename VecOf<Real>::Bits;
   using C = Rounding<Real>;
   const V shifted = x * Real(0.63661977236758134308) + C::magic;
@@ -338,14 +250,6 @@ template <class V> inline void sine_cosine(V x, V &sine, V &cosine)
   const V swapped_s = (quadrant & 1) != 0 ? c : s, swapped_c = (quadrant & 1) != 0 ? s : c;
   sine = (quadrant & 2) != 0 ? -swapped_s : swapped_s;
   cosine = ((quadrant + 1) & 2) != 0 ? -swapped_c : swapped_c;
-}
-
-template <class V> inline void sine_cosine(Dual<V> x, Dual<V> &sine, Dual<V> &cosine)
-{
-  V s, c;
-  sine_cosine(x.a, s, c);
-  sine = {s, c * x.d};
-  cosine = {c, -s * x.d};
 }
 
 // ---- memory --------------------------------------------------------------------------------------
@@ -378,3 +282,5 @@ template <class T> class Scratch {
 
 }    // namespace PAIR_CACE_INSTRUCTIONS
 }    // namespace pair_cace
+
+#include "numbers.h"    // needs the functions above

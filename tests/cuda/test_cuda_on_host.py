@@ -1,0 +1,45 @@
+"""The CUDA kernels against plain torch without a GPU: compiled for the host, where threads take turns."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from pair_cace import _core
+
+HERE = pathlib.Path(__file__).parent
+SCRIPT = """
+import torch, pair_cace.operations
+torch.ops.load_library("{library}")
+import test_compiled as t
+from helpers import settings_of
+from pair_cace.data.graph import Graph
+from systems import SYSTEMS
+graph = Graph.of(SYSTEMS["molecule"](), t.CUTOFF)
+for kind in ("T0", "Bchi", "T2-all", "nu4", "Bchi-one-weight", "Bchi-hidden", "one-embedding"):
+    for dtype in t.DTYPES:
+        t.assert_both_ways_agree(settings_of(kind), graph, dtype)
+print(torch.ops.pair_cace.instructions())
+"""
+
+
+def test_kernels_agree_with_plain_torch(tmp_path):
+    compiler = shutil.which("c++")
+    if not compiler:
+        pytest.skip("needs a C++ compiler")
+    library, operations = tmp_path / "libkernels_on_host.so", pathlib.Path(_core.__file__).parent
+    command = [
+        compiler, "-std=c++20", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{HERE}",
+        HERE / "kernels_on_host.cpp", "-o", library, f"-L{operations}", "-lpair_cace_ops",
+        f"-Wl,-rpath,{operations}", "-Wl,--allow-shlib-undefined",
+    ]  # fmt: skip
+    build = subprocess.run(command, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(library=library)], cwd=HERE.parent,
+        env=os.environ | {"PAIR_CACE_INSTRUCTIONS": "cuda_on_host"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "cuda_on_host"
