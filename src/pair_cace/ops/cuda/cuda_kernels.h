@@ -9,7 +9,7 @@ namespace pair_cace {
 bool has_cuda_kernels();
 
 // Tasks hold addresses on the current device. A call launches kernels on torch's current stream and returns.
-// Throws std::runtime_error if a launch fails. Layers have no kernels here: see ../evaluate_in_chunks.h.
+// Throws std::runtime_error if a launch fails. Layers have no kernels here: see ../layer_in_chunks.h.
 template <class Real> const Kernels<Real> &cuda_kernels();
 
 }    // namespace pair_cace
