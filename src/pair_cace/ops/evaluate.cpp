@@ -23,19 +23,23 @@ namespace {
 
 using namespace pair_cace;
 
-// The exchange is of host memory: tables of a GPU travel by way of it.
+// What a table becomes by exchange(host memory of the table, columns); those of a GPU travel by way of the host.
+template <class Real, class Exchange>
+void through_host(const Tensor &table, int64_t width, const Exchange &exchange)
+{
+  const Tensor on_host = table.cpu();
+  exchange(data_of<Real>(on_host), width);
+  if (table.is_cuda()) table.copy_(on_host);
+}
+
 template <class Real> void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width)
 {
-  Tensor on_host = table.cpu();
-  exchange.to_ghosts(data_of<Real>(on_host), width);
-  if (table.is_cuda()) table.copy_(on_host);
+  through_host<Real>(table, width, [&](Real *rows, int64_t n) { exchange.to_ghosts(rows, n); });
 }
 
 template <class Real> void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width)
 {
-  Tensor on_host = table.cpu();
-  exchange.from_ghosts(data_of<Real>(on_host), width);
-  if (table.is_cuda()) table.copy_(on_host);
+  through_host<Real>(table, width, [&](Real *rows, int64_t n) { exchange.from_ghosts(rows, n); });
 }
 
 // What the layers of one evaluation keep, and the passes over them.
