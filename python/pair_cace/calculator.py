@@ -10,10 +10,14 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from .data.checks import check_structure
+from .data.device_neighbors import DeviceNeighborList
 from .data.graph import Graph
 from .io.loading import load_model
 from .nn.derivatives import predict
 from .nn.elements import elements_between
+from .operations import has_cuda_kernels
+
+SKIN = 1.0  # Å, of neighbour lists on a GPU
 
 
 class CACECalculator(Calculator):
@@ -35,6 +39,9 @@ class CACECalculator(Calculator):
         super().__init__()
         self.model, self.info = load_model(model, device)
         self.device = device
+        self.neighbors = None  # on the device, where there are operations for it
+        if torch.device(device).type == "cuda" and has_cuda_kernels():
+            self.neighbors = DeviceNeighborList(self.info.cutoff, SKIN)
         self.elements = self.info.elements
         if extrapolate:
             self.elements = elements_between(self.info.hyperparameters)
@@ -42,10 +49,18 @@ class CACECalculator(Calculator):
                 "extrapolate: energies of elements that the model was not trained on are a guess"
             )
 
+    def graph(self) -> Graph:
+        """Of ``self.atoms``, on the device."""
+        if self.neighbors is None:
+            return Graph.of(self.atoms, self.info.cutoff).to(self.device)
+        positions = torch.from_numpy(self.atoms.positions).to(self.device)
+        edges = self.neighbors.edges(positions, self.atoms.cell.array, self.atoms.pbc)
+        return Graph.of_edges(self.atoms, *edges)
+
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, system_changes)
         check_structure(self.atoms, "structure", self.elements)
-        graph = Graph.of(self.atoms, self.info.cutoff).to(self.device)
+        graph = self.graph()
         with torch.jit.optimized_execution(False):  # no warm-up in the first calls
             prediction = predict(self.model, graph)
         self.results = {

@@ -40,4 +40,7 @@ mixed_invariants = torch.ops.pair_cace.mixed_invariants
 radial_message = torch.ops.pair_cace.radial_message
 share_with_ghosts = torch.ops.pair_cace.share_with_ghosts
 evaluate = torch.ops.pair_cace.evaluate
+search_neighbors = torch.ops.pair_cace.search_neighbors
+select_edges = torch.ops.pair_cace.select_edges
+has_cuda_kernels = torch.ops.pair_cace.has_cuda_kernels
 keep_freed_memory = torch.ops.pair_cace.keep_freed_memory

@@ -1,5 +1,4 @@
-#include "exported_model.h"
-
+#include "loaded_model.h"
 #include "model_format.h"
 
 #include <ATen/Context.h>
@@ -8,6 +7,7 @@
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/script.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -38,14 +38,21 @@ template <class Number> Number number_of(const std::string &text, const char *ke
   return value;
 }
 
-at::Device pick_device(DeviceChoice choice)
+at::Device pick_device(DeviceChoice choice, int rank_on_machine)
 {
-  const bool has_cuda = at::hasCUDA();
-  if (choice == DeviceChoice::cuda && !has_cuda)
+  const int n_gpus = at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0;
+  if (choice.kind == DeviceKind::cpu || (choice.kind == DeviceKind::automatic && n_gpus == 0))
+    return at::Device(at::kCPU);
+  if (n_gpus == 0)
     throw std::runtime_error("expected a CUDA device because of 'device cuda', but this libtorch "
                              "sees none; use 'device cpu' or 'device auto', or install a CUDA "
-                             "build of torch and check nvidia-smi");
-  return choice != DeviceChoice::cpu && has_cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+                             "build of torch and check nvidia-smi and CUDA_VISIBLE_DEVICES");
+  if (choice.index >= n_gpus)
+    throw std::runtime_error("expected a CUDA device from cuda:0 to cuda:" + std::to_string(n_gpus - 1) +
+                             ", got 'device cuda:" + std::to_string(choice.index) +
+                             "'; check nvidia-smi and CUDA_VISIBLE_DEVICES");
+  const int index = choice.index >= 0 ? choice.index : rank_on_machine % n_gpus;
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
 torch::jit::Module load(const std::string &path, at::Device device,
@@ -67,15 +74,9 @@ torch::jit::Module load(const std::string &path, at::Device device,
 
 }    // namespace
 
-struct ExportedModel::Loaded {
-  ModelInfo info;
-  at::Device device;
-  torch::jit::Module module;
-};
-
-ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice)
+ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int rank_on_machine)
 {
-  const at::Device device = pick_device(choice);
+  const at::Device device = pick_device(choice, rank_on_machine);
   torch::jit::ExtraFilesMap files{
       {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""},
       {"values_per_ghost", ""}, {"n_descriptors", ""}, {"portable", ""}, {"dtype", ""}};
@@ -114,12 +115,37 @@ std::string ExportedModel::device() const
   return loaded_->device.str();
 }
 
+bool ExportedModel::is_on_gpu() const
+{
+  return loaded_->device.is_cuda();
+}
+
 int ExportedModel::threads() const
 {
   return at::get_num_threads();
 }
 
 namespace {
+
+// Torch says how much it asked for, and how much there is.
+std::string first_sentences(const std::string &text, std::size_t from)
+{
+  return text.substr(from, std::min(text.find('\n', from), from + 300) - from);
+}
+
+[[noreturn]] void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms, int64_t n_edges)
+{
+  if (const std::size_t at = text.find("out of memory"); at != std::string::npos && device.is_cuda()) {
+    const std::size_t asked = text.find("Tried to allocate", at);
+    throw std::runtime_error(
+        "the memory of " + device.str() + " is too small for the " + std::to_string(n_atoms) + " atoms and " +
+        std::to_string(n_edges) + " edges of this MPI rank (" +
+        first_sentences(text, asked != std::string::npos ? asked : at) +
+        "); use more GPUs, with an MPI rank for each, a model exported with --dtype float32, or fewer atoms, and see "
+        "with nvidia-smi who else is on the GPU");
+  }
+  throw std::runtime_error("the model could not be evaluated: " + text);
+}
 
 void to_host(const at::Tensor &tensor, std::vector<double> &values)
 {
@@ -129,43 +155,50 @@ void to_host(const at::Tensor &tensor, std::vector<double> &values)
 
 }    // namespace
 
-// Calls one of the methods of CACE that take edges.
-template <class Use>
-void ExportedModel::call(const char *method, const EdgeList &edges, const Use &use) const
+c10::IValue ExportedModel::Loaded::call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
+                                        const at::Tensor &receivers, const at::Tensor &species,
+                                        int64_t n_atoms) const
+{
+  // The profiling executor would spend the first steps of a run on optimising a graph that is run
+  // by library kernels anyway; interpret it.
+  torch::jit::GraphOptimizerEnabledGuard interpret(false);
+  try {
+    return module.get_method(method)({vectors, senders, receivers, species, n_atoms});
+  } catch (const c10::Error &error) {
+    say_what_failed(error.what_without_backtrace(), device, n_atoms, senders.size(0));
+  } catch (const std::exception &error) {    // the interpreter makes them of others
+    say_what_failed(error.what(), device, n_atoms, senders.size(0));
+  }
+}
+
+c10::IValue ExportedModel::call(const char *method, const EdgeList &edges) const
 {
   const auto on_device = [&](const auto &values, at::IntArrayRef shape, at::ScalarType type) {
     // from_blob borrows; the model only reads its inputs, and they outlive this call.
     auto *data = const_cast<void *>(static_cast<const void *>(values.data()));
     return torch::from_blob(data, shape, type).to(loaded_->device);
   };
-
-  // The profiling executor would spend the first steps of a run on optimising a graph that is run
-  // by library kernels anyway; interpret it.
-  torch::jit::GraphOptimizerEnabledGuard interpret(false);
-  try {
-    const int64_t n_edges = edges.n_edges;
-    use(loaded_->module.get_method(method)({on_device(edges.vectors, {n_edges, 3}, at::kDouble),
-                                            on_device(edges.senders, {n_edges}, at::kLong),
-                                            on_device(edges.receivers, {n_edges}, at::kLong),
-                                            on_device(edges.species, {edges.n_rows()}, at::kLong),
-                                            edges.n_atoms}));
-  } catch (const c10::Error &error) {
-    throw std::runtime_error(std::string("the model could not be evaluated: ") +
-                             error.what_without_backtrace());
-  }
+  const int64_t n_edges = edges.n_edges;
+  return loaded_->call(method, on_device(edges.vectors, {n_edges, 3}, at::kDouble),
+                       on_device(edges.senders, {n_edges}, at::kLong),
+                       on_device(edges.receivers, {n_edges}, at::kLong),
+                       on_device(edges.species, {edges.n_rows()}, at::kLong), edges.n_atoms);
 }
 
 void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
 {
-  call("evaluate", edges, [&](const c10::IValue &found) {
-    const auto result = found.toTuple();
-    to_host(result->elements()[0].toTensor(), out.energies);
-    to_host(result->elements()[1].toTensor(), out.edge_gradient);
-  });
-  for (int64_t i = 0; i < edges.n_atoms; ++i)
-    if (const double energy = out.energies[i]; !std::isfinite(energy))
+  const auto result = call("evaluate", edges).toTuple();
+  to_host(result->elements()[0].toTensor(), out.energies);
+  to_host(result->elements()[1].toTensor(), out.edge_gradient);
+  check_energies(out.energies, edges.n_atoms);
+}
+
+void check_energies(const std::vector<double> &energies, int64_t n_atoms)
+{
+  for (int64_t i = 0; i < n_atoms; ++i)
+    if (!std::isfinite(energies[i]))
       throw std::runtime_error(
-          "expected finite energies, got " + std::to_string(energy) +
+          "expected finite energies, got " + std::to_string(energies[i]) +
           "; the simulation has left the range of the model: look at the last frames for atoms "
           "too close to each other, then try a smaller timestep or minimise first");
 }
@@ -173,7 +206,7 @@ void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
 void ExportedModel::describe(const EdgeList &edges, std::vector<double> &out) const
 {
   c10::InferenceMode no_derivatives;
-  call("features", edges, [&](const c10::IValue &found) { to_host(found.toTensor(), out); });
+  to_host(call("features", edges).toTensor(), out);
 }
 
 }    // namespace pair_cace

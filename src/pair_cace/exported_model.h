@@ -8,6 +8,10 @@
 #include <string>
 #include <vector>
 
+namespace c10 {
+struct IValue;
+}
+
 namespace pair_cace {
 
 struct ModelInfo {
@@ -20,17 +24,26 @@ struct ModelInfo {
   std::string dtype;                    // float32 | float64
 };
 
-enum class DeviceChoice { cpu, cuda, automatic };
+enum class DeviceKind { cpu, cuda, automatic };
+
+struct DeviceChoice {
+  DeviceKind kind = DeviceKind::automatic;
+  int index = -1;    // of the GPU; negative: ranks of one machine take them in turn
+
+  bool operator==(const DeviceChoice &) const = default;
+};
 
 class ExportedModel {
  public:
   // Throws std::runtime_error, with what was expected and what to do, if the file cannot be read,
   // is not an exported model, has another format version, or the device is not there.
-  ExportedModel(const std::string &path, DeviceChoice choice);
+  // `rank_on_machine` counts the MPI ranks that may use the GPUs of this machine.
+  ExportedModel(const std::string &path, DeviceChoice choice, int rank_on_machine);
   ~ExportedModel();
 
   const ModelInfo &info() const;
   std::string device() const;    // "cpu", "cuda:0"
+  bool is_on_gpu() const;
   int threads() const;           // intra-op threads of torch
 
   // Energies and edge gradients of the list; reuses the memory of `out`.
@@ -41,9 +54,11 @@ class ExportedModel {
   // Throws std::runtime_error if the model fails.
   void describe(const EdgeList &edges, std::vector<double> &out) const;
 
+  struct Loaded;    // loaded_model.h
+  const Loaded &loaded() const { return *loaded_; }
+
  private:
-  struct Loaded;
-  template <class Use> void call(const char *method, const EdgeList &edges, const Use &use) const;
+  c10::IValue call(const char *method, const EdgeList &edges) const;
   std::unique_ptr<Loaded> loaded_;
 };
 

@@ -77,14 +77,18 @@ void warn_of_swapped_elements(LAMMPS *lmp, const std::vector<int> &atomic_number
                             chemical_symbols[atomic_numbers[b] - 1], atom->mass[b]);
 }
 
-void warn_of_excluded_neighbors(LAMMPS *lmp)
+bool excludes_neighbors(LAMMPS *lmp)
 {
   const auto *neighbor = lmp->neighbor;
-  const bool excludes = neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0;
-  if ((excludes || neighbor->includegroup > 0) && lmp->comm->me == 0)
+  return neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 || neighbor->includegroup > 0;
+}
+
+void warn_of_excluded_neighbors(LAMMPS *lmp)
+{
+  if (excludes_neighbors(lmp) && lmp->comm->me == 0)
     lmp->error->warning(FLERR, "Pair style cace: neigh_modify {} hides atoms from the potential, which "
                                "changes the energies of all their neighbors, not of the pair alone",
-                        excludes ? "exclude" : "include");
+                        lmp->neighbor->includegroup > 0 ? "include" : "exclude");
 }
 
 void refuse_skipped_pairs(LAMMPS *lmp, const NeighList &list, const std::vector<int> &atomic_numbers)

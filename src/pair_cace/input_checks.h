@@ -20,6 +20,9 @@ void refuse_excluded_bonded_neighbors(LAMMPS_NS::LAMMPS *lmp, const std::vector<
 // Warns of elements whose masses are in another order than their atomic numbers.
 void warn_of_swapped_elements(LAMMPS_NS::LAMMPS *lmp, const std::vector<int> &atomic_numbers);
 
+// By neigh_modify exclude or include.
+bool excludes_neighbors(LAMMPS_NS::LAMMPS *lmp);
+
 // Of neigh_modify exclude and include.
 void warn_of_excluded_neighbors(LAMMPS_NS::LAMMPS *lmp);
 

@@ -3,6 +3,7 @@
 #include "atom.h"
 #include "neigh_list.h"
 
+#include "ops/neighbors/neighbor_tasks.h"
 #include "ops/threads.h"
 
 #include <cstring>
@@ -36,6 +37,13 @@ void Rows::append_ghosts(const Atom &atom, const std::vector<int> &atomic_number
   }
 }
 
+std::runtime_error two_atoms_at_one_place(const Atom &atom, int i, int j)
+{
+  return std::runtime_error("two atoms are at the same place (atom IDs " + std::to_string(atom.tag[i]) +
+                            " and " + std::to_string(atom.tag[j]) +
+                            "); remove one of them, for example with delete_atoms overlap");
+}
+
 namespace {
 
 // Edges of the local rows begin … end − 1, written from place `at` on; returns the place behind them.
@@ -53,11 +61,8 @@ int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &lis
       const double r[3] = {x[i][0] - x[j][0], x[i][1] - x[j][1], x[i][2] - x[j][2]};
       const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
       if (r_squared >= cutoff_squared || sender == Rows::none) continue;
-      if (r_squared < 1e-12)    // images of the same place differ by rounding
-        throw std::runtime_error("two atoms are at the same place (atom IDs " +
-                                 std::to_string(atom.tag[i]) + " and " +
-                                 std::to_string(atom.tag[j]) +
-                                 "); remove one of them, for example with delete_atoms overlap");
+      if (r_squared < same_place_squared)
+        throw two_atoms_at_one_place(atom, i, j);
       edges.receivers[at] = receiver;
       edges.senders[at] = sender;
       for (int k = 0; k < 3; ++k) edges.vectors[3 * at + k] = r[k];

@@ -3,6 +3,7 @@
 
 #include "edge_list.h"
 
+#include <stdexcept>
 #include <vector>
 
 namespace LAMMPS_NS {
@@ -27,6 +28,9 @@ struct Rows {
   // they carry besides their element does not matter.
   void append_ghosts(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers);
 };
+
+// What is to be said of LAMMPS' atoms i and j.
+std::runtime_error two_atoms_at_one_place(const LAMMPS_NS::Atom &atom, int i, int j);
 
 // Fills `edges` with every pair closer than `cutoff` of which both atoms have a row, receivers in
 // ascending order. Differences are taken in double precision. Throws std::runtime_error if two atoms

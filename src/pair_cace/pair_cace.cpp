@@ -69,6 +69,7 @@ void PairCACE::coeff(int narg, char **arg)
     models.push_back(pair_cace::load_model(lmp, path, settings_.device));
   auto atomic_numbers =
       pair_cace::atomic_numbers_of_types(lmp, coefficients, models, settings_.extrapolate);
+  own_neighbors_.clear();
   models_ = std::move(models);
   atomic_numbers_ = std::move(atomic_numbers);
   coefficients_ = coefficients;
@@ -100,7 +101,10 @@ void PairCACE::init_style()
   pair_cace::warn_of_excluded_neighbors(lmp);
 
   prepare_exchange();
-  neighbor->add_request(this, NeighConst::REQ_FULL);
+  choose_neighbors();
+  // A list that is never built still says what hybrid styles take away.
+  neighbor->add_request(this, own_neighbors_.empty() ? NeighConst::REQ_FULL
+                                                     : NeighConst::REQ_FULL | NeighConst::REQ_OCCASIONAL);
 }
 
 // With message passing, on several ranks, every ghost has a row of its own, and between layers the

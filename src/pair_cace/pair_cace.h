@@ -6,6 +6,7 @@
 #include "committee_deviation.h"
 #include "exported_model.h"
 #include "lammps_edges.h"
+#include "own_neighbors.h"
 #include "pair_settings.h"
 #include "rank_exchange.h"
 
@@ -14,7 +15,6 @@
 #include <array>
 #include <functional>
 #include <memory>
-#include <vector>
 #include <vector>
 
 namespace LAMMPS_NS {
@@ -68,6 +68,14 @@ class PairCACE : public Pair {
   pair_cace::Evaluation result_;
   std::vector<double> row_forces_;    // (threads, rows, 3) eV/Å; the sum in front
 
+  // With neighbour lists of our own there is one of each model; without, none.
+  std::vector<std::unique_ptr<pair_cace::OwnNeighbors>> own_neighbors_;
+  std::vector<int64_t> built_at_;        // of each model, the number of the build of its list
+  int64_t n_builds_ = 0;
+  pair_cace::Points points_;
+  std::vector<int> atoms_of_points_;     // LAMMPS atoms
+  std::array<double, 9> own_virial_{};   // eV, of the last evaluation
+
   pair_cace::CommitteeDeviation deviation_;
   int deviation_flag_ = 0;
   std::array<double, 4> pvector_{};    // largest, smallest, mean force deviation; energy deviation
@@ -79,15 +87,21 @@ class PairCACE : public Pair {
 
   void allocate();
   void prepare_exchange();
-  void evaluate(const pair_cace::ExportedModel &model);
-  void with_edges_for(const pair_cace::ExportedModel &model, const std::function<void()> &use);
+  void evaluate(int k, bool wants_virial);
+  void choose_neighbors();
+  void gather_points();
+  void evaluate_own(int k, bool wants_virial);
+  void fetch_own_edges(int k);
+  void find_own_edges(int k);
+  void with_edges_for(int k, const std::function<void()> &use);
+  void with_rows_for(int k, const std::function<void()> &use);
   void number_atoms(const pair_cace::ModelInfo &info, bool exchanges);
   void sum_edge_forces();
   void add_forces(double share);
-  void tally(double share);
+  void tally(int k, double share);
   std::array<double, 9> virial_of_edges() const;
   void tally_virial(double share);
-  void tally_virials_of_atoms(double share);
+  void tally_virials_of_atoms(int k, double share);
   double sum_of_energies() const;
   [[noreturn]] void stop_from_this_rank(const std::string &problem);
   bool wants_deviation() const;

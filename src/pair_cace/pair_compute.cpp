@@ -26,30 +26,33 @@ using namespace LAMMPS_NS;
 void PairCACE::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  if (neighbor->ago == 0)    // bonds may have been made since
-    pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);
+  if (neighbor->ago == 0) {
+    ++n_builds_;
+    pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);    // bonds may have been made since
+  }
   const int n_models = static_cast<int>(models_.size());
   const bool deviates = n_models > 1 && wants_deviation();
   if (deviates) deviation_.start(n_models, atom->nlocal, atom->nghost);
   const int n_driving = settings_.first_drives ? 1 : n_models;
   for (int k = 0; k < (deviates ? n_models : n_driving); ++k) {
-    evaluate(*models_[k]);
+    evaluate(k, vflag_global || deviates);
     if (k < n_driving) {
       const double share = energy_unit_ / n_driving;
       add_forces(share);
-      tally(share);
+      tally(k, share);
     }
     if (deviates) deviation_.add(k, rows_, row_forces_.data(), sum_of_energies(), virial_of_edges());
   }
   if (deviates) report_deviation();
 }
 
-// Rows, edges, energies and forces of one model.
-void PairCACE::evaluate(const pair_cace::ExportedModel &model)
+// Rows, energies and forces of model k; the virial, if it is wanted, where there are no edges to sum it up from.
+void PairCACE::evaluate(int k, bool wants_virial)
 {
-  with_edges_for(model, [&] {
+  if (!own_neighbors_.empty()) return evaluate_own(k, wants_virial);
+  with_edges_for(k, [&] {
     const double start = MPI_Wtime() - exchange_.seconds();
-    model.evaluate(edges_, result_);
+    models_[k]->evaluate(edges_, result_);
     times_.model += MPI_Wtime() - exchange_.seconds() - start;
   });
   sum_edge_forces();
@@ -57,21 +60,33 @@ void PairCACE::evaluate(const pair_cace::ExportedModel &model)
 
 void PairCACE::describe(std::vector<double> &descriptors)
 {
-  with_edges_for(*models_[0], [&] { models_[0]->describe(edges_, descriptors); });
+  with_edges_for(0, [&] { models_[0]->describe(edges_, descriptors); });
 }
 
-// Numbers the atoms, gathers the edges, and lets `use` do something with them where that is not idle: ranks
-// without atoms take part in the exchange of messages.
-void PairCACE::with_edges_for(const pair_cace::ExportedModel &model, const std::function<void()> &use)
+// Numbers the atoms for model k, gathers the edges, and lets `use` do something with them.
+void PairCACE::with_edges_for(int k, const std::function<void()> &use)
 {
-  const bool exchanges = model.info().n_layers > 0 && comm->nprocs > 1;
-  number_atoms(model.info(), exchanges);
+  with_rows_for(k, [&] {
+    const double start = MPI_Wtime();
+    if (own_neighbors_.empty())
+      pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, models_[k]->info().cutoff, edges_);
+    else
+      find_own_edges(k);
+    times_.edges += MPI_Wtime() - start;
+    use();
+  });
+}
+
+// Numbers the atoms for model k, and lets `use` do something where that is not idle: ranks without atoms take
+// part in the exchange of messages.
+void PairCACE::with_rows_for(int k, const std::function<void()> &use)
+{
+  const pair_cace::ModelInfo &info = models_[k]->info();
+  const bool exchanges = info.n_layers > 0 && comm->nprocs > 1;
+  number_atoms(info, exchanges);
   edges_.n_edges = edges_.n_atoms = 0;
   if (rows_.n_local == 0 && !exchanges) return;
   try {
-    const double start = MPI_Wtime();
-    pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, model.info().cutoff, edges_);
-    times_.edges += MPI_Wtime() - start;
     const pair_cace::UseGhostExchange during_this(exchanges ? &exchange_ : nullptr);
     use();
   } catch (const std::exception &e) {
@@ -136,7 +151,7 @@ void PairCACE::add_forces(double share)
     for (int k = 0; k < 3; ++k) f[rows_.atoms[row]][k] += share * row_forces_[3 * row + k];
 }
 
-void PairCACE::tally(double share)
+void PairCACE::tally(int k, double share)
 {
   if (eflag_either) {
     for (int64_t row = 0; row < edges_.n_atoms; ++row) {
@@ -146,12 +161,13 @@ void PairCACE::tally(double share)
     }
   }
   if (vflag_global) tally_virial(share);
-  if (vflag_atom || cvflag_atom) tally_virials_of_atoms(share);
+  if (vflag_atom || cvflag_atom) tally_virials_of_atoms(k, share);
 }
 
 // In eV, on all threads.
 std::array<double, 9> PairCACE::virial_of_edges() const
 {
+  if (!own_neighbors_.empty()) return own_virial_;
   const int n_shares = pair_cace::worthwhile_shares(20 * edges_.n_edges);
   std::vector<std::array<double, 9>> parts(n_shares, std::array<double, 9>{});
   pair_cace::in_shares(edges_.n_edges, n_shares, [&](int64_t begin, int64_t end, int share) {
@@ -183,8 +199,9 @@ void PairCACE::tally_virial(double share)
 // Σ_j W_j·v_j exact without message passing, where g_e = ∂E_i/∂r_e is of the receiver i alone: then
 // d/dt Σ_i r_i E_i has the potential part −Σ_e r_e (g_e·v_j) (Fan et al., Phys. Rev. B 92, 094301). With
 // message passing g_e holds energies of more atoms, and this is a convention, too.
-void PairCACE::tally_virials_of_atoms(double share)
+void PairCACE::tally_virials_of_atoms(int k, double share)
 {
+  if (!own_neighbors_.empty()) fetch_own_edges(k);
   for (int64_t e = 0; e < edges_.n_edges; ++e) {
     const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
     const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];

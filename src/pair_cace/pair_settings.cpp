@@ -5,9 +5,11 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
+#include "universe.h"
 #include "utils.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <utility>
 
@@ -36,6 +38,26 @@ Value one_of(LAMMPS *lmp, const std::string &keyword, const std::string &found,
   lmp->error->all(FLERR, "Pair style cace: expected {} after '{}', got '{}'", names, keyword, found);
 }
 
+// cpu, cuda, cuda:N or auto.
+DeviceChoice device_of(LAMMPS *lmp, const std::string &word)
+{
+  const std::string prefix = "cuda:";
+  if (word.rfind(prefix, 0) == 0 && utils::is_integer(word.substr(prefix.size())) && word[prefix.size()] != '-')
+    return {DeviceKind::cuda, utils::inumeric(FLERR, word.substr(prefix.size()), false, lmp)};
+  return {one_of<DeviceKind>(lmp, "device", word,
+                             {{"cpu", DeviceKind::cpu},
+                              {"cuda", DeviceKind::cuda},
+                              {"cuda:N", DeviceKind::cuda},
+                              {"auto", DeviceKind::automatic}})};
+}
+
+std::string word_of(DeviceChoice device)
+{
+  if (device.kind == DeviceKind::cpu) return "cpu";
+  if (device.kind == DeviceKind::automatic) return "auto";
+  return device.index < 0 ? "cuda" : "cuda:" + std::to_string(device.index);
+}
+
 bool lies_between(const std::string &symbol, const std::vector<std::string> &trained)
 {
   const auto [low, high] = std::minmax_element(trained.begin(), trained.end(),
@@ -53,10 +75,12 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
     const std::string keyword = arg[k++];
     const auto next = [&] { return k < narg ? std::string(arg[k++]) : std::string(); };
     if (keyword == "device") {
-      settings.device = one_of<DeviceChoice>(lmp, keyword, next(),
-                                             {{"cpu", DeviceChoice::cpu},
-                                              {"cuda", DeviceChoice::cuda},
-                                              {"auto", DeviceChoice::automatic}});
+      settings.device = device_of(lmp, next());
+    } else if (keyword == "neighbors") {
+      settings.neighbors = one_of<NeighborChoice>(lmp, keyword, next(),
+                                                  {{"own", NeighborChoice::own},
+                                                   {"lammps", NeighborChoice::lammps},
+                                                   {"auto", NeighborChoice::automatic}});
     } else if (keyword == "extrapolate") {
       settings.extrapolate = one_of<bool>(lmp, keyword, next(), {{"yes", true}, {"no", false}});
     } else if (keyword == "committee") {
@@ -69,8 +93,8 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
                                "1, got 'deviation {} {}'", every, settings.deviation_file);
       settings.deviation_every = utils::inumeric(FLERR, every, false, lmp);
     } else {
-      lmp->error->all(FLERR, "Pair style cace: expected one of the keywords device, extrapolate, "
-                             "committee and deviation, got '{}'", keyword);
+      lmp->error->all(FLERR, "Pair style cace: expected one of the keywords device, neighbors, "
+                             "extrapolate, committee and deviation, got '{}'", keyword);
     }
   }
   return settings;
@@ -79,9 +103,10 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
 std::vector<std::string> words_of(const PairSettings &settings)
 {
   std::vector<std::string> words{
-      "device",      settings.device == DeviceChoice::cpu        ? "cpu"
-                         : settings.device == DeviceChoice::cuda ? "cuda"
-                                                                 : "auto",
+      "device",      word_of(settings.device),
+      "neighbors",   settings.neighbors == NeighborChoice::own        ? "own"
+                         : settings.neighbors == NeighborChoice::lammps ? "lammps"
+                                                                        : "auto",
       "extrapolate", settings.extrapolate ? "yes" : "no",
       "committee",   settings.first_drives ? "first" : "mean"};
   if (settings.deviation_every > 0)
@@ -110,12 +135,27 @@ PairCoefficients read_coefficients(LAMMPS *lmp, int narg, char **arg)
   return found;
 }
 
+namespace {
+
+// As the program that started the ranks says. Without a word from it there is one machine, or they are taken to
+// be spread evenly.
+int rank_on_this_machine(LAMMPS *lmp)
+{
+  for (const char *name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK",
+                           "PALS_LOCAL_RANKID", "FLUX_TASK_LOCAL_ID", "SLURM_LOCALID"})
+    if (const char *value = std::getenv(name); value && utils::is_integer(value)) return std::max(0, std::atoi(value));
+  return lmp->universe->me;
+}
+
+}    // namespace
+
 std::unique_ptr<ExportedModel> load_model(LAMMPS *lmp, const std::string &path, DeviceChoice device)
 {
   std::unique_ptr<ExportedModel> model;
   std::string problem;
+  const int rank_on_machine = rank_on_this_machine(lmp);
   try {
-    model = std::make_unique<ExportedModel>(path, device);
+    model = std::make_unique<ExportedModel>(path, device, rank_on_machine);
   } catch (const std::exception &e) {
     problem = e.what();
   }

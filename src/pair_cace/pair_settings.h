@@ -16,8 +16,11 @@ namespace pair_cace {
 // With a space between them.
 std::string joined(const std::vector<std::string> &words);
 
+enum class NeighborChoice { own, lammps, automatic };
+
 struct PairSettings {
-  DeviceChoice device = DeviceChoice::automatic;
+  DeviceChoice device;
+  NeighborChoice neighbors = NeighborChoice::automatic;    // whose lists: on a GPU our own, otherwise LAMMPS'
   bool extrapolate = false;       // to elements between two that the model was trained on
   bool first_drives = false;      // of a committee: its first model, otherwise the mean
   int deviation_every = 0;        // steps; 0: no file

@@ -1,4 +1,4 @@
-"""The CUDA kernels against plain torch without a GPU: compiled for the host, where threads take turns."""
+"""The CUDA kernels without a GPU: compiled for the host, where threads take turns."""
 
 import os
 import pathlib
@@ -25,11 +25,13 @@ print(torch.ops.pair_cace.instructions())
 """
 
 
-def test_kernels_agree_with_plain_torch(tmp_path):
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
     compiler = shutil.which("c++")
     if not compiler:
         pytest.skip("needs a C++ compiler")
-    library, operations = tmp_path / "libkernels_on_host.so", pathlib.Path(_core.__file__).parent
+    library = tmp_path_factory.mktemp("cuda") / "libkernels_on_host.so"
+    operations = pathlib.Path(_core.__file__).parent
     command = [
         compiler, "-std=c++20", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{HERE}",
         HERE / "kernels_on_host.cpp", "-o", library, f"-L{operations}", "-lpair_cace_ops",
@@ -37,6 +39,19 @@ def test_kernels_agree_with_plain_torch(tmp_path):
     ]  # fmt: skip
     build = subprocess.run(command, capture_output=True, text=True)
     assert build.returncode == 0, build.stderr
+    return library
+
+
+def test_neighbors_agree_with_those_of_a_cpu(library):
+    script = f"""
+import ctypes, pair_cace.operations
+print(ctypes.CDLL("{library}").failed_neighbor_tests())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.stdout.strip() == "0", run.stderr
+
+
+def test_kernels_agree_with_plain_torch(library):
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(library=library)], cwd=HERE.parent,
         env=os.environ | {"PAIR_CACE_INSTRUCTIONS": "cuda_on_host"}, capture_output=True, text=True,

@@ -9,6 +9,8 @@ import ase
 import numpy as np
 from ase.stress import full_3x3_to_voigt_6_stress
 from helpers import assert_close, predict_atoms, random_model, settings_of
+from pair_cace.cli.export import export_checkpoint
+from pair_cace.io.checkpoint import save_checkpoint
 from pair_cace.nn import CACE
 from pair_cace.nn.derivatives import Prediction
 from run_lmp import BAR, Run, boundary_of, lmp, write_data
@@ -69,6 +71,14 @@ def cace(models: pathlib.Path, name: str, elements: str = "O H") -> str:
 def model_of(name: str) -> CACE:
     """The model in Python that the fixture ``models`` has under this name."""
     return random_model(MODELS[name])
+
+
+def export_models(folder: pathlib.Path, dtype: str | None = None) -> None:
+    """A checkpoint and an exported model for every name in ``MODELS``."""
+    for name, settings in MODELS.items():
+        checkpoint = folder / f"{name}.cace.pt"
+        save_checkpoint(checkpoint, model_of(name), settings, {})
+        export_checkpoint(checkpoint, folder / f"{name}.pt", dtype)
 
 
 def run_to_the_end(

@@ -36,7 +36,7 @@ def run(folder, models, atoms=None, ranks=1, **changes):
     [
         (
             {"style": "cace gpu"},
-            "expected one of the keywords device, extrapolate, committee and deviation, got 'gpu'",
+            "expected one of the keywords device, neighbors, extrapolate, committee and deviation, got 'gpu'",
         ),
         (
             {"style": "cace extrapolate maybe"},
@@ -58,8 +58,11 @@ def run(folder, models, atoms=None, ranks=1, **changes):
             {"coeff": "* * MODELS/T0.pt MODELS/T0.pt Ox H"},
             "got 1 after 3 file names (MODELS/T0.pt MODELS/T0.pt Ox)",
         ),
-        ({"style": "cace device tpu"}, "expected cpu, cuda or auto after 'device', got 'tpu'"),
-        ({"style": "cace device"}, "expected cpu, cuda or auto after 'device', got ''"),
+        (
+            {"style": "cace device tpu"},
+            "expected cpu, cuda, cuda:N or auto after 'device', got 'tpu'",
+        ),
+        ({"style": "cace device"}, "expected cpu, cuda, cuda:N or auto after 'device', got ''"),
         ({"coeff": "* *"}, "for each of 2 atom types, got no file name"),
         ({"coeff": "* * MODELS/T0.pt O"}, "for each of 2 atom types, got 1 after the file name"),
         ({"coeff": "* * MODELS/T0.pt NULL NULL"}, "expected an element for at least one atom type"),

@@ -40,17 +40,25 @@ class Graph:
     def of(cls, atoms: ase.Atoms, cutoff: float) -> "Graph":
         """The graph of one structure; ``cutoff`` in Å."""
         cell = np.asarray(atoms.cell.array)
-        senders, receivers, vectors = neighbor_list(atoms.positions, cell, atoms.pbc, cutoff)
-        return cls(
-            vectors=torch.from_numpy(vectors),
-            senders=torch.from_numpy(senders),
-            receivers=torch.from_numpy(receivers),
+        edges = neighbor_list(atoms.positions, cell, atoms.pbc, cutoff)
+        return cls.of_edges(atoms, *map(torch.from_numpy, edges))
+
+    @classmethod
+    def of_edges(
+        cls, atoms: ase.Atoms, senders: Tensor, receivers: Tensor, vectors: Tensor
+    ) -> "Graph":
+        """The graph of one structure whose edges are known, on their device."""
+        graph = cls(
+            vectors=vectors,
+            senders=senders,
+            receivers=receivers,
             species=torch.from_numpy(atoms.numbers.astype(np.int64)),
             structure=torch.zeros(len(atoms), dtype=torch.int64),
             volumes=torch.tensor(
                 [atoms.cell.volume if atoms.cell.rank == 3 else np.nan], dtype=torch.float64
             ),
         )
+        return graph.to(vectors.device)
 
     @classmethod
     def joined(cls, graphs: Sequence["Graph"]) -> "Graph":

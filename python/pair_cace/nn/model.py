@@ -7,7 +7,13 @@ from typing import List, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
-from ..operations import evaluate, mixed_basis, mixed_invariants, neighbor_sum
+from ..operations import (
+    evaluate,
+    has_cuda_kernels,
+    mixed_basis,
+    mixed_invariants,
+    neighbor_sum,
+)
 from .angular import AngularBasis
 from .atomic_basis import AtomicBasis
 from .derivatives import gradient_of
@@ -21,6 +27,11 @@ from .readout import Readout
 from .zbl import ZBLRepulsion
 
 
+def runs_compiled(tensor: Tensor) -> bool:
+    """Whether there are compiled operations where ``tensor`` is."""
+    return tensor.device.type == "cpu" or (tensor.device.type == "cuda" and has_cuda_kernels())
+
+
 class CACE(nn.Module):
     """Energies of atoms from the vectors of their edges. Units: eV, Å.
 
@@ -28,7 +39,7 @@ class CACE(nn.Module):
     from one gradient (see ``derivatives``) and the same entry serves training, ASE and LAMMPS.
 
     There are two ways to the features: plain torch, which reads like the paper, and the compiled
-    operations of src/pair_cace/ops, which give the same numbers, on a CPU, much faster. After
+    operations of src/pair_cace/ops, which give the same numbers much faster. After
     ``choose(compiled=False)`` a model needs nothing but torch.
     """
 
@@ -86,10 +97,10 @@ class CACE(nn.Module):
         """Energies as ``forward``, and ∂(their sum)/∂vectors (E, 3); both without a graph.
 
         The gradient is float64, or of the precision of the model, which then has all its digits.
-        On a CPU, one compiled operation goes from edges to energies and back; it stores no features.
+        One compiled operation goes from edges to energies and back; it stores no features.
         """
         if self.compiled:
-            if vectors.device.type == "cpu":
+            if runs_compiled(vectors):
                 return self.compiled_evaluation(vectors, senders, receivers, species, n_atoms)
         vectors = vectors.detach().requires_grad_(True)
         energies = self.forward(vectors, senders, receivers, species, n_atoms)
@@ -173,7 +184,7 @@ class CACE(nn.Module):
         """As ``features``, layer by layer."""
         sender, receiver = self.embeddings(species, n_atoms)
         if self.compiled:
-            if geometry.vectors.device.type == "cpu":
+            if runs_compiled(geometry.vectors):
                 return self.compiled_features(geometry, sender, receiver)
         return self.plain_features(geometry, sender, receiver)
 

@@ -44,7 +44,7 @@ def _with_model(parts: Parts, model: str) -> None:
 
 def _style(parts: Parts, words: str) -> None:
     commands = parts.potential.commands
-    commands[0] = re.sub(r"cace( device \w+)*", f"cace {words}", commands[0], count=1)
+    commands[0] = re.sub(r"cace( (device|neighbors) \w+)*", f"cace {words}", commands[0], count=1)
 
 
 def unknown_element(rng, parts, models):
@@ -81,15 +81,13 @@ def no_file_name(rng, parts, models):
 def wrong_keyword(rng, parts, models):
     word = rng.choice(["gpu", "cuda", "Device", "off", "devices"])
     _style(parts, word)
-    return (
-        f"expected one of the keywords device, extrapolate, committee and deviation, got '{word}'"
-    )
+    return f"expected one of the keywords device, neighbors, extrapolate, committee and deviation, got '{word}'"
 
 
 def wrong_device(rng, parts, models):
-    word = rng.choice(["tpu", "CPU", "cuda:0", "1"])
+    word = rng.choice(["tpu", "CPU", "cuda:x", "1"])
     _style(parts, f"device {word}")
-    return f"expected cpu, cuda or auto after 'device', got '{word}'"
+    return f"expected cpu, cuda, cuda:N or auto after 'device', got '{word}'"
 
 
 def missing_file(rng, parts, models):

@@ -49,8 +49,12 @@ def random_potential(rng: random.Random, models: dict[str, Model], n_types: int)
 def alone(term: Term, models: dict[str, Model], rng: random.Random) -> Potential:
     device = rng.choice(["", "", " device cpu", " device auto", " device auto device cpu"])
     return Potential(
-        [f"pair_style cace{device}", f"pair_coeff * * {term.arguments(models)}"], [term]
+        [f"pair_style {_cace(rng)}{device}", f"pair_coeff * * {term.arguments(models)}"], [term]
     )
+
+
+def _cace(rng: random.Random) -> str:
+    return "cace" + rng.choice(["", " neighbors lammps", " neighbors own", " neighbors own"])
 
 
 def _term(rng: random.Random, models: dict[str, Model], n_types: int) -> Term:
@@ -67,7 +71,7 @@ def _with_partner(rng, models, term: Term, kind: str) -> Potential:
     if kind != "hybrid":
         needed = [pair for pair in pairs if pair in needed or rng.random() < 0.6] or pairs
     coefficients, cutoffs = _partner(rng, name, needed)
-    ours, theirs = "cace", f"{name} {cutoffs}"
+    ours, theirs = _cace(rng), f"{name} {cutoffs}"
     style = {"hybrid": "hybrid", "overlay": "hybrid/overlay", "scaled": "hybrid/scaled"}[kind]
     if kind == "scaled":
         term.weight = rng.choice([1.0, 0.25, -0.5, 2.0])
@@ -88,10 +92,10 @@ def _with_itself(rng, models, term: Term, n_types: int) -> Potential:
     other = _term(rng, models, n_types)
     if n_types > 1 and rng.random() < 0.5:
         other.elements[rng.randrange(n_types)] = None
-    style, ours, theirs = "hybrid/overlay", "cace", "cace"
+    style, ours, theirs = "hybrid/overlay", _cace(rng), _cace(rng)
     if rng.random() < 0.5:
         term.weight, other.weight = rng.choice([0.5, 2.0]), rng.choice([0.5, -0.25])
-        style, ours, theirs = "hybrid/scaled", f"{term.weight} cace", f"{other.weight} cace"
+        style, ours, theirs = "hybrid/scaled", f"{term.weight} {ours}", f"{other.weight} {theirs}"
     return Potential(
         [
             f"pair_style {style} {ours} {theirs}",
@@ -115,7 +119,7 @@ def _side_by_side(rng, models, term: Term, n_types: int) -> Potential:
     style = rng.choice(["hybrid", "hybrid/overlay"])
     return Potential(
         [
-            f"pair_style {style} cace {name} {cutoffs} cace",
+            f"pair_style {style} {_cace(rng)} {name} {cutoffs} {_cace(rng)}",
             f"pair_coeff * * cace 1 {term.arguments(models)}",
             f"pair_coeff * * cace 2 {other.arguments(models)}",
             *coefficients,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../kernels/kernels.h"
+#include "../neighbors/neighbor_tasks.h"
 
 namespace pair_cace {
 
@@ -11,5 +12,6 @@ bool has_cuda_kernels();
 // Tasks hold addresses on the current device. A call launches kernels on torch's current stream and returns.
 // Throws std::runtime_error if a launch fails. Layers have no kernels here: see ../layer_in_chunks.h.
 template <class Real> const Kernels<Real> &cuda_kernels();
+template <class Real> const NeighborKernels<Real> &cuda_neighbor_kernels();
 
 }    // namespace pair_cace

@@ -1,5 +1,6 @@
 // All CUDA kernels as one table, which has the form of that of a CPU (kernels/kernels.h). Knows no torch header.
 #include "kernel_table.h"
+#include "neighbors.h"
 
 namespace pair_cace {
 
@@ -17,6 +18,18 @@ template <> const Kernels<float> &cuda_kernels<float>()
 template <> const Kernels<double> &cuda_kernels<double>()
 {
   static const Kernels<double> table = table_of<double>("cuda");
+  return table;
+}
+
+template <> const NeighborKernels<float> &cuda_neighbor_kernels<float>()
+{
+  static const NeighborKernels<float> table = neighbor_table<float>();
+  return table;
+}
+
+template <> const NeighborKernels<double> &cuda_neighbor_kernels<double>()
+{
+  static const NeighborKernels<double> table = neighbor_table<double>();
   return table;
 }
 

@@ -1,0 +1,24 @@
+// An exported model as torch holds it; for the two files that call it (exported_model.cpp, own_neighbors.cpp).
+#pragma once
+
+#include "exported_model.h"
+
+#include <torch/csrc/jit/api/module.h>
+
+namespace pair_cace {
+
+struct ExportedModel::Loaded {
+  ModelInfo info;
+  at::Device device;
+  torch::jit::Module module;
+
+  // One of the methods of CACE that take edges; tensors on the device, species (rows,).
+  // Throws std::runtime_error, with what to do if memory is short.
+  c10::IValue call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
+                   const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms) const;
+};
+
+// Throws std::runtime_error unless all of them are finite.
+void check_energies(const std::vector<double> &energies, int64_t n_atoms);
+
+}    // namespace pair_cace

@@ -1,0 +1,211 @@
+#include "own_neighbors.h"
+
+#include "loaded_model.h"
+#include "ops/ghost_exchange.h"
+#include "ops/known_edges.h"
+#include "ops/neighbors/neighbor_list.h"
+
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <torch/types.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace pair_cace {
+
+namespace {
+
+void wait_for(at::Device device)
+{
+  if (device.is_cuda()) c10::impl::VirtualGuardImpl(device.type()).getStream(device).synchronize();
+}
+
+// Memory of the host that a GPU reads and writes by itself; kept from step to step.
+class Staging {
+ public:
+  explicit Staging(at::Device device) : device_(device) {}
+
+  // A copy of `values` on the device; they may change when the next wait_for() is over.
+  template <class Value> at::Tensor to_device(const std::vector<Value> &values, at::IntArrayRef shape, at::ScalarType type)
+  {
+    const int64_t n = c10::multiply_integers(shape);
+    if (!device_.is_cuda())    // borrowed: nobody writes to it
+      return torch::from_blob(const_cast<Value *>(values.data()), shape, type);
+    const at::Tensor staged = room_for(n, type);
+    std::memcpy(staged.data_ptr(), values.data(), n * sizeof(Value));
+    return staged.view(shape).to(device_, /*non_blocking=*/true);
+  }
+
+  // What `tensor` holds; to be read after wait_for().
+  at::Tensor to_host(const at::Tensor &tensor)
+  {
+    if (!device_.is_cuda()) return tensor;
+    return room_for(tensor.numel(), tensor.scalar_type()).view(tensor.sizes()).copy_(tensor, /*non_blocking=*/true);
+  }
+
+ private:
+  at::Tensor room_for(int64_t n, at::ScalarType type)
+  {
+    if (!room_.defined() || room_.numel() < n || room_.scalar_type() != type)
+      room_ = at::empty({n + n / 16}, at::TensorOptions(type).pinned_memory(true));
+    return room_.slice(0, 0, n);
+  }
+
+  at::Device device_;
+  at::Tensor room_;
+};
+
+void copy_values(const at::Tensor &from, std::vector<double> &to)
+{
+  make_room(to, from.numel());
+  torch::from_blob(to.data(), from.sizes(), at::kDouble).copy_(from);
+}
+
+void copy_values(const at::Tensor &from, std::vector<int64_t> &to)
+{
+  make_room(to, from.numel());
+  torch::from_blob(to.data(), from.sizes(), at::kLong).copy_(from);
+}
+
+}    // namespace
+
+struct OwnNeighbors::Kept {
+  explicit Kept(const ExportedModel::Loaded &model) : model(model) {}
+
+  const ExportedModel::Loaded &model;
+  Staging positions{model.device}, rows{model.device}, species{model.device}, energies{model.device},
+      forces{model.device}, virial{model.device}, found{model.device};
+  Neighbors neighbors;
+  at::Tensor sender_of_point;
+  int64_t capacity = 0;    // of the edges of a step
+
+  SelectedEdges edges;    // of the last evaluation
+  at::Tensor gradient;
+
+  at::Tensor positions_on_device(const Points &points)
+  {
+    return positions.to_device(points.positions, {points.size(), 3}, at::kDouble);
+  }
+
+  at::Tensor rows_on_device(const Points &points)
+  {
+    const at::Tensor borrowed = rows.to_device(points.row_of_point, {points.size()}, at::kLong);
+    return model.device.is_cuda() ? borrowed : borrowed.clone();
+  }
+
+  void build(const Points &points, const at::Tensor &x, double skin)
+  {
+    sender_of_point = rows_on_device(points);
+    neighbors = search_neighbors(x, points.n_receivers, model.info.cutoff + skin);
+    make_room_for_edges(count_edges(x, neighbors, sender_of_point, model.info.cutoff));
+  }
+
+  // Some more than there are now: they change from step to step.
+  void make_room_for_edges(int64_t n) { capacity = n + n / 16; }
+
+  at::ScalarType type() const { return model.info.dtype == "float32" ? at::kFloat : at::kDouble; }
+
+  // The edges of a step, all of them, if `now`; otherwise, without waiting, up to the capacity.
+  SelectedEdges select(const at::Tensor &x, bool now)
+  {
+    SelectedEdges selected;
+    do
+      selected = select_edges(x, neighbors, sender_of_point, model.info.cutoff, type(), capacity);
+    while (now && !is_whole(selected.found.cpu()));
+    return selected;
+  }
+
+  // Whether the edges are all there; there will be room for them next time. Throws CoincidentPoints.
+  bool is_whole(const at::Tensor &found_on_host)
+  {
+    const int64_t n_edges = check_places(found_on_host);
+    if (n_edges <= capacity) return true;
+    make_room_for_edges(n_edges);
+    return false;
+  }
+
+  static int64_t check_places(const at::Tensor &found_on_host)
+  {
+    const int64_t *values = found_on_host.const_data_ptr<int64_t>();
+    if (values[1] >= 0) {
+      const PointPair pair = PointPair::unpacked(values[1]);
+      throw CoincidentPoints(pair.receiver, pair.point);
+    }
+    return values[0];
+  }
+};
+
+OwnNeighbors::OwnNeighbors(const ExportedModel &model) : kept_(new Kept(model.loaded())) {}
+
+OwnNeighbors::~OwnNeighbors() = default;
+
+void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, std::vector<double> &energies,
+                            std::vector<double> &forces, std::array<double, 9> *virial)
+{
+  Kept &kept = *kept_;
+  const at::Device device = kept.model.device;
+  const c10::DeviceGuard on_device(device);
+  const at::Tensor x = kept.positions_on_device(points);
+  const at::Tensor species = kept.species.to_device(points.species, {points.n_rows()}, at::kLong);
+  if (is_new) kept.build(points, x, skin);
+  // Ranks that exchange messages must not repeat a step by themselves.
+  const bool exchanges = ghost_exchange() != nullptr;
+  for (bool whole = false; !whole;) {
+    kept.edges = kept.select(x, exchanges);
+    const UseKnownEdges known({kept.edges.senders, kept.edges.receivers, kept.edges.first_edge});
+    const auto result = kept.model.call("evaluate", kept.edges.vectors, kept.edges.senders, kept.edges.receivers,
+                                        species, points.n_receivers).toTuple();
+    kept.gradient = result->elements()[1].toTensor();
+    const at::Tensor sum = virial ? at::zeros({9}, x.options()) : at::Tensor();
+    const at::Tensor found_forces =
+        kept.forces.to_host(sum_forces(kept.edges, kept.gradient, points.n_rows(), sum));
+    const at::Tensor found_energies = kept.energies.to_host(result->elements()[0].toTensor());
+    const at::Tensor found_virial = virial ? kept.virial.to_host(sum) : at::Tensor();
+    const at::Tensor found = kept.found.to_host(kept.edges.found);
+    wait_for(device);    // the only time in a step
+    whole = kept.is_whole(found);
+    if (!whole) continue;
+    copy_values(found_forces, forces);
+    copy_values(found_energies, energies);
+    if (virial) std::memcpy(virial->data(), found_virial.data_ptr(), sizeof(*virial));
+  }
+  check_energies(energies, points.n_receivers);
+}
+
+namespace {
+
+void fetch_edges(const SelectedEdges &edges, EdgeList &out)
+{
+  const int64_t n = edges.found[0].item<int64_t>();
+  out.n_edges = n;
+  out.n_atoms = edges.first_edge.size(0) - 1;
+  copy_values(edges.vectors.slice(0, 0, n), out.vectors);
+  copy_values(edges.senders.slice(0, 0, n), out.senders);
+  copy_values(edges.receivers.slice(0, 0, n), out.receivers);
+}
+
+}    // namespace
+
+void OwnNeighbors::fetch(EdgeList &edges, Evaluation &result) const
+{
+  fetch_edges(kept_->edges, edges);
+  copy_values(kept_->gradient.slice(0, 0, edges.n_edges), result.edge_gradient);
+}
+
+void OwnNeighbors::find_edges(const Points &points, EdgeList &edges)
+{
+  Kept &kept = *kept_;
+  const c10::DeviceGuard on_device(kept.model.device);
+  const at::Tensor x = kept.positions_on_device(points);
+  const at::Tensor rows = kept.rows_on_device(points);
+  const double cutoff = kept.model.info.cutoff;
+  const Neighbors near = search_neighbors(x, points.n_receivers, cutoff);
+  const SelectedEdges found = select_edges(x, near, rows, cutoff, at::kDouble, count_edges(x, near, rows, cutoff));
+  Kept::check_places(found.found.cpu());
+  fetch_edges(found, edges);
+  edges.species = points.species;
+}
+
+}    // namespace pair_cace
