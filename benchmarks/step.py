@@ -27,7 +27,7 @@ from edge_features import edge_features
 from pair_cace.cli.train import TEMPLATES, template_text
 from pair_cace.data.graph import Graph
 from pair_cace.io.loading import load_model
-from pair_cace.nn import CACE
+from pair_cace.nn import CACE, Hyperparameters
 from pair_cace.nn.derivatives import predict
 from pair_cace.operations import keep_freed_memory
 from pair_cace.training.config import ModelSection
@@ -40,11 +40,16 @@ WAYS = {  # compiled or not, and what it runs in
 }
 
 
-def new_model(template: str, frames: list[ase.Atoms]) -> tuple[CACE, Graph]:
-    """A model of the template that knows the elements of ``frames``, and these as one graph."""
+def settings_of(template: str, frames: list[ase.Atoms]) -> Hyperparameters:
+    """Of a model of the template that knows the elements of ``frames``."""
     section = ModelSection.model_validate(yaml.safe_load(template_text(template))["model"])
     elements = {symbol for atoms in frames for symbol in atoms.symbols}
-    settings = section.hyperparameters(elements, mean_neighbors=20.0)
+    return section.hyperparameters(elements, mean_neighbors=20.0)
+
+
+def new_model(template: str, frames: list[ase.Atoms]) -> tuple[CACE, Graph]:
+    """A model of the template with random weights, and ``frames`` as one graph."""
+    settings = settings_of(template, frames)
     graph = Graph.joined([Graph.of(atoms, settings.cutoff) for atoms in frames])
     torch.manual_seed(0)
     model = CACE(settings)
