@@ -41,9 +41,10 @@ if(with_cuda)
   target_link_libraries(cuda_glue PRIVATE torch_libraries)
 endif()
 if(with_cuda AND torch_has_cuda)
-  # The CUDA runtime is linked statically (CMake's default): a machine without a GPU or a driver loads it as well.
+  # The CUDA runtime is linked statically: a machine without a GPU or a driver loads it as well.
+  find_package(CUDAToolkit REQUIRED)
   target_sources(cuda_kernels INTERFACE $<TARGET_OBJECTS:cuda_device> $<TARGET_OBJECTS:cuda_glue>)
-  target_link_libraries(cuda_kernels INTERFACE c10_cuda)
+  target_link_libraries(cuda_kernels INTERFACE c10_cuda CUDA::cudart_static)
   message(STATUS "CUDA kernels with ${CMAKE_CUDA_COMPILER} for sm ${CMAKE_CUDA_ARCHITECTURES}")
 else()
   target_sources(cuda_kernels INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/${cuda_folder}/stub.cpp)

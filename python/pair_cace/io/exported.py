@@ -50,6 +50,7 @@ def export_model(
     model = copy.deepcopy(model).eval().requires_grad_(False).to(getattr(torch, dtype))
     reference.choose(compiled=False)
     model.choose(compiled=not portable)
+    model.radial.known_prefactor = float(model.radial.prefactor)
     with written_whole(path) as temporary:
         with _quiet():
             torch.jit.script(model).save(

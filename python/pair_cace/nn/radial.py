@@ -44,6 +44,11 @@ class BesselBasis(nn.Module):
         self.frequencies = nn.Parameter(frequencies, requires_grad=trainable)
         # A buffer, not a formula: published models carry it rounded to float32.
         self.register_buffer("prefactor", torch.tensor(math.sqrt(2.0 / cutoff)))
+        self.known_prefactor = 0.0  # the same, of an export, which need not ask a GPU for it
+
+    def prefactor_value(self) -> float:
+        """``prefactor`` as a number."""
+        return self.known_prefactor if self.known_prefactor > 0.0 else float(self.prefactor)
 
     def forward(self, distances: Tensor) -> Tensor:
         """(E,) distances in Å to (E, n_rbf)."""

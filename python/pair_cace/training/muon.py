@@ -19,13 +19,22 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the iteration, as published with
 
 
 def nearly_orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with its singular values brought near one (0.7 … 1.2), by five Newton-Schulz steps."""
+    """The matrix with its singular values brought near one (0.7 … 1.2), by five Newton-Schulz steps.
+
+    A step X ← Q X with Q = a + b X Xᵀ + c (X Xᵀ)² changes X Xᵀ to Q X Xᵀ Q. So the steps need the
+    small matrix X Xᵀ alone, and X is multiplied once, by the product of all Q.
+    """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     wide = wide / (wide.norm() + 1e-12)
     a, b, c = _COEFFICIENTS
+    square = (wide @ wide.T).double()  # of singular values: it needs twice the digits
+    identity = torch.eye(len(square), dtype=square.dtype, device=square.device)
+    product = identity
     for _ in range(5):
-        square = wide @ wide.T
-        wide = a * wide + (b * square + c * square @ square) @ wide
+        step = a * identity + b * square + c * square @ square
+        product = step @ product
+        square = step @ square @ step
+    wide = product.to(wide.dtype) @ wide
     return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
 
 

@@ -9,6 +9,7 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/DeviceGuard.h>
@@ -23,23 +24,32 @@ namespace {
 
 using namespace pair_cace;
 
-// What a table becomes by exchange(host memory of the table, columns); those of a GPU travel by way of the host.
-template <class Real, class Exchange>
-void through_host(const Tensor &table, int64_t width, const Exchange &exchange)
+// Memory of the host for a table of a GPU, which the GPU reads and writes by itself; torch keeps it for the next.
+Tensor staging(const Tensor &table)
 {
-  const Tensor on_host = table.cpu();
-  exchange(data_of<Real>(on_host), width);
-  if (table.is_cuda()) table.copy_(on_host);
+  return at::empty_like(table, table.options().device(at::kCPU).pinned_memory(true));
 }
 
-template <class Real> void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width)
+// Rows of n_atoms atoms go to their ghosts, which are behind them. Of a table on a GPU only the rows that are needed
+// travel to the host and back.
+template <class Real> void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms)
 {
-  through_host<Real>(table, width, [&](Real *rows, int64_t n) { exchange.to_ghosts(rows, n); });
+  if (!table.is_cuda()) return exchange.to_ghosts(data_of<Real>(table), width);
+  const Tensor on_host = staging(table);
+  on_host.slice(0, 0, n_atoms).copy_(table.slice(0, 0, n_atoms));
+  exchange.to_ghosts(data_of<Real>(on_host), width);
+  table.slice(0, n_atoms).copy_(on_host.slice(0, n_atoms), /*non_blocking=*/true);
 }
 
-template <class Real> void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width)
+template <class Real> void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms)
 {
-  through_host<Real>(table, width, [&](Real *rows, int64_t n) { exchange.from_ghosts(rows, n); });
+  if (!table.is_cuda()) return exchange.from_ghosts(data_of<Real>(table), width);
+  const Tensor on_host = staging(table);
+  on_host.slice(0, 0, n_atoms).zero_();
+  on_host.slice(0, n_atoms).copy_(table.slice(0, n_atoms));
+  exchange.from_ghosts(data_of<Real>(on_host), width);
+  const Tensor sums = on_host.slice(0, 0, n_atoms).to(table.device(), /*non_blocking=*/true);
+  table.slice(0, 0, n_atoms).add_(sums);
 }
 
 // What the layers of one evaluation keep, and the passes over them.
@@ -195,10 +205,10 @@ template <class Real> class Evaluation {
     GhostExchange *exchange = ghost_exchange();
     const MessageWeights &message = model_.messages[t];
     if (exchange && model_.has_network(t))
-      to_ghosts<Real>(*exchange, weights_[t + 1], width(weights_[t + 1]));
+      to_ghosts<Real>(*exchange, weights_[t + 1], width(weights_[t + 1]), n_atoms_);
     if (!message.passes_basis()) return;
     if (exchange && message.amplitude.defined())
-      to_ghosts<Real>(*exchange, kept_[t].basis, n_features());
+      to_ghosts<Real>(*exchange, kept_[t].basis, n_features(), n_atoms_);
     RadialMessage<Real> task = message_of_basis(t);
     task.groups = by_receiver_.grouping();
     task.other = senders_.const_data_ptr<int64_t>();
@@ -216,7 +226,7 @@ template <class Real> class Evaluation {
     const MessageWeights &message = model_.messages[t];
     const Tensor grad_weights = kept_[t + 1].grad_weights.total();
     if (exchange && model_.has_network(t))
-      from_ghosts<Real>(*exchange, grad_weights, width(grad_weights));
+      from_ghosts<Real>(*exchange, grad_weights, width(grad_weights), n_atoms_);
     if (!message.passes_basis()) return grad_weights;
     RadialMessage<Real> task = message_of_basis(t);
     int64_t n = n_atoms_;
@@ -234,7 +244,7 @@ template <class Real> class Evaluation {
       kernel(task, begin, end);
     });
     if (exchange && message.amplitude.defined())
-      from_ghosts<Real>(*exchange, grad_basis_, n_features());
+      from_ghosts<Real>(*exchange, grad_basis_, n_features(), n_atoms_);
     return grad_weights;
   }
 
