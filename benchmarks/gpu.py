@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import gc
 import json
 import pathlib
 import re
@@ -37,6 +38,7 @@ from pair_cace.data.graph import Graph
 from pair_cace.io.checkpoint import save_checkpoint
 from pair_cace.io.loading import load_model
 from pair_cace.nn import CACE
+from torch.autograd import DeviceType
 from step import TASKS, WAYS, new_model, settings_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -127,7 +129,7 @@ class Bench:
                 cwd=self.folder, capture_output=True, text=True,
             )  # fmt: skip
             if run.returncode != 0:
-                raise RuntimeError(run.stdout[-1500:] + run.stderr[-1500:])
+                raise RuntimeError(run.stdout[-8000:] + run.stderr[-8000:])
             times.append(float(re.findall(r"Loop time of (\S+)", run.stdout)[-1]) / steps)
         return statistics.median(times)
 
@@ -177,6 +179,8 @@ class Bench:
             self.wait()
         times: dict[str, float] = defaultdict(float)
         for event in profile.key_averages():
+            if self.device.type == "cuda" and event.device_type != DeviceType.CUDA:
+                continue  # what launches kernels has their times as well
             spent = getattr(
                 event, f"self_{'device' if self.device.type == 'cuda' else 'cpu'}_time_total"
             )
@@ -218,8 +222,15 @@ def attempt(task: Callable):
     except (RuntimeError, torch.OutOfMemoryError) as error:
         if "out of memory" not in str(error) and "is too small for" not in str(error):
             raise
+    give_memory_back()  # when the exception and what it holds are gone
+    return None
+
+
+def give_memory_back() -> None:
+    """To the device, for `lmp`."""
+    gc.collect()
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()
-        return None
 
 
 def measure(bench: Bench, sizes: list[int], rows: list[dict]) -> None:
@@ -237,6 +248,8 @@ def measure(bench: Bench, sizes: list[int], rows: list[dict]) -> None:
     for wanted in sizes:
         n = max(1, round((wanted / len(bench.cell)) ** (1 / 3)))
         n_atoms = len(bench.cell) * n**3
+        graph = None
+        give_memory_back()
         row = {"atoms": n_atoms, "lmp": attempt(lambda: bench.lmp(n))}
         graph = attempt(lambda: bench.graph(n)) if n_atoms < 2e6 else None
         alone = attempt(lambda: bench.model_alone(graph)) if graph else None

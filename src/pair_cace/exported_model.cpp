@@ -133,7 +133,9 @@ std::string first_sentences(const std::string &text, std::size_t from)
   return text.substr(from, std::min(text.find('\n', from), from + 300) - from);
 }
 
-[[noreturn]] void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms, int64_t n_edges)
+}    // namespace
+
+void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms, int64_t n_edges)
 {
   if (const std::size_t at = text.find("out of memory"); at != std::string::npos && device.is_cuda()) {
     const std::size_t asked = text.find("Tried to allocate", at);
@@ -146,6 +148,8 @@ std::string first_sentences(const std::string &text, std::size_t from)
   }
   throw std::runtime_error("the model could not be evaluated: " + text);
 }
+
+namespace {
 
 void to_host(const at::Tensor &tensor, std::vector<double> &values)
 {

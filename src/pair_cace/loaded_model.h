@@ -18,6 +18,9 @@ struct ExportedModel::Loaded {
                    const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms) const;
 };
 
+// Throws std::runtime_error: what torch said, and where memory is short what to do.
+[[noreturn]] void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms, int64_t n_edges);
+
 // Throws std::runtime_error unless all of them are finite.
 void check_energies(const std::vector<double> &energies, int64_t n_atoms);
 

@@ -102,8 +102,11 @@ struct OwnNeighbors::Kept {
     make_room_for_edges(count_edges(x, neighbors, sender_of_point, model.info.cutoff));
   }
 
-  // Some more than there are now: they change from step to step.
-  void make_room_for_edges(int64_t n) { capacity = n + n / 16; }
+  // Some more than there are now: they change from step to step. Torch has memory of the same size at hand.
+  void make_room_for_edges(int64_t n)
+  {
+    if (n > capacity || n + n / 4 < capacity) capacity = n + n / 16;
+  }
 
   at::ScalarType type() const { return model.info.dtype == "float32" ? at::kFloat : at::kDouble; }
 
@@ -147,12 +150,29 @@ void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, std:
   Kept &kept = *kept_;
   const at::Device device = kept.model.device;
   const c10::DeviceGuard on_device(device);
+  try {
+    evaluate_on_device(points, is_new, skin, energies, forces, virial);
+  } catch (const c10::OutOfMemoryError &error) {    // of the lists; those of the model are said already
+    say_what_failed(error.what_without_backtrace(), device, points.n_receivers, kept.capacity);
+  } catch (const c10::Error &error) {
+    throw std::runtime_error(error.what_without_backtrace());
+  }
+  check_energies(energies, points.n_receivers);
+}
+
+void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double skin, std::vector<double> &energies,
+                                      std::vector<double> &forces, std::array<double, 9> *virial)
+{
+  Kept &kept = *kept_;
+  const at::Device device = kept.model.device;
   const at::Tensor x = kept.positions_on_device(points);
   const at::Tensor species = kept.species.to_device(points.species, {points.n_rows()}, at::kLong);
   if (is_new) kept.build(points, x, skin);
   // Ranks that exchange messages must not repeat a step by themselves.
   const bool exchanges = ghost_exchange() != nullptr;
   for (bool whole = false; !whole;) {
+    kept.edges = SelectedEdges();    // before there is memory for others
+    kept.gradient = at::Tensor();
     kept.edges = kept.select(x, exchanges);
     const UseKnownEdges known({kept.edges.senders, kept.edges.receivers, kept.edges.first_edge});
     const auto result = kept.model.call("evaluate", kept.edges.vectors, kept.edges.senders, kept.edges.receivers,
@@ -171,7 +191,6 @@ void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, std:
     copy_values(found_energies, energies);
     if (virial) std::memcpy(virial->data(), found_virial.data_ptr(), sizeof(*virial));
   }
-  check_energies(energies, points.n_receivers);
 }
 
 namespace {

@@ -50,6 +50,9 @@ class OwnNeighbors {
   void find_edges(const Points &points, EdgeList &edges);
 
  private:
+  void evaluate_on_device(const Points &points, bool is_new, double skin, std::vector<double> &energies,
+                          std::vector<double> &forces, std::array<double, 9> *virial);
+
   struct Kept;
   std::unique_ptr<Kept> kept_;
 };

@@ -3,6 +3,8 @@
 #include "pair_cace.h"
 
 #include "input_checks.h"
+#include "ops/cuda/cuda_kernels.h"
+#include "ops/threads.h"
 
 #include "atom.h"
 #include "error.h"
@@ -10,13 +12,14 @@
 #include "utils.h"
 
 #include <algorithm>
+#include <utility>
 
 using namespace LAMMPS_NS;
 
 // Our own lists hold all pairs, so that they can not be used where LAMMPS is to leave some out.
 void PairCACE::choose_neighbors()
 {
-  const bool on_gpu = !models_.empty() && models_[0]->is_on_gpu();
+  const bool on_gpu = !models_.empty() && models_[0]->is_on_gpu() && pair_cace::has_cuda_kernels();
   const auto wish = settings_.neighbors;
   bool own = wish == pair_cace::NeighborChoice::own || (wish == pair_cace::NeighborChoice::automatic && on_gpu);
   if (own && pair_cace::excludes_neighbors(lmp)) {
@@ -34,34 +37,37 @@ void PairCACE::choose_neighbors()
 // From rows_, every step: types and with them elements may change between two builds of LAMMPS' lists.
 void PairCACE::gather_points()
 {
+  std::vector<int> atoms;
+  atoms.reserve(atoms_of_points_.size());
+  for (int i = 0; i < atom->nlocal + atom->nghost; ++i)
+    if (rows_.of_atom[i] != pair_cace::Rows::none) atoms.push_back(i);
+  if (atoms != atoms_of_points_) ++n_builds_;
+  atoms_of_points_ = std::move(atoms);
+
+  const auto on_all_threads = [](int64_t n, const auto &body) {
+    pair_cace::in_shares(n, pair_cace::worthwhile_shares(10 * n), [&](int64_t begin, int64_t end, int) {
+      for (int64_t k = begin; k < end; ++k) body(k);
+    });
+  };
+  const int64_t n_points = atoms_of_points_.size(), n_rows = rows_.atoms.size();
   points_.n_receivers = rows_.n_local;
-  points_.species.clear();
-  for (int i : rows_.atoms) points_.species.push_back(atomic_numbers_[atom->type[i]]);
-  points_.row_of_point.clear();
-  points_.positions.clear();
-  std::size_t n = 0;
-  bool same = true;
-  const int n_all = atom->nlocal + atom->nghost;
-  for (int i = 0; i < n_all; ++i) {
-    if (rows_.of_atom[i] == pair_cace::Rows::none) continue;
-    points_.row_of_point.push_back(rows_.of_atom[i]);
-    points_.positions.insert(points_.positions.end(), atom->x[i], atom->x[i] + 3);
-    same = same && n < atoms_of_points_.size() && atoms_of_points_[n] == i;
-    ++n;
-  }
-  if (same && n == atoms_of_points_.size()) return;
-  ++n_builds_;
-  atoms_of_points_.clear();
-  for (int i = 0; i < n_all; ++i)
-    if (rows_.of_atom[i] != pair_cace::Rows::none) atoms_of_points_.push_back(i);
+  points_.species.resize(n_rows);
+  on_all_threads(n_rows, [&](int64_t row) { points_.species[row] = atomic_numbers_[atom->type[rows_.atoms[row]]]; });
+  points_.row_of_point.resize(n_points);
+  points_.positions.resize(3 * n_points);
+  on_all_threads(n_points, [&](int64_t k) {
+    const int i = atoms_of_points_[k];
+    points_.row_of_point[k] = rows_.of_atom[i];
+    std::copy_n(atom->x[i], 3, points_.positions.data() + 3 * k);
+  });
 }
 
 void PairCACE::evaluate_own(int k, bool wants_virial)
 {
   own_virial_ = {};
-  result_.energies.clear();
-  row_forces_.clear();
+  bool is_idle = true;
   with_rows_for(k, [&] {
+    is_idle = false;
     const double start = MPI_Wtime();
     gather_points();
     times_.edges += MPI_Wtime() - start;
@@ -77,7 +83,7 @@ void PairCACE::evaluate_own(int k, bool wants_virial)
     edges_.n_atoms = points_.n_receivers;
     times_.model += MPI_Wtime() - exchange_.seconds() - before;
   });
-  if (row_forces_.empty()) row_forces_.assign(3 * rows_.atoms.size(), 0.0);
+  if (is_idle) row_forces_.assign(3 * rows_.atoms.size(), 0.0);
 }
 
 void PairCACE::fetch_own_edges(int k)

@@ -129,3 +129,14 @@ template <class Number> Number atomicAdd(Number *to, Number value)
   *to = before + value;
   return before;
 }
+
+namespace pair_cace {
+
+// Without warps. That all threads call it is checked as for a barrier.
+template <class Real> void add_of_warp(Real *sum, Real value)
+{
+  __syncthreads();
+  atomicAdd(sum, value);
+}
+
+}    // namespace pair_cace

@@ -16,11 +16,11 @@ from test_device_neighbors import in_order
 RELATIVE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
-def assert_same(found, expected, dtype):
+def assert_same(found, expected, dtype, factor=1.0):
     """By the largest of the expected values, and of one."""
     found, expected = (np.asarray(torch.as_tensor(x).detach().cpu()) for x in (found, expected))
     scale = max(1.0, np.abs(expected).max()) if expected.size else 1.0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=RELATIVE[dtype] * scale)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=factor * RELATIVE[dtype] * scale)
 
 
 def everything(settings, graph, dtype, device):
@@ -44,8 +44,10 @@ def everything(settings, graph, dtype, device):
 def test_operations(gpu, kind, system, dtype):
     graph = Graph.of(SYSTEMS[system](), CUTOFF)
     expected = everything(settings_of(kind), graph, dtype, "cpu")
-    for found, wanted in zip(everything(settings_of(kind), graph, dtype, gpu), expected):
-        assert_same(found, wanted, dtype)
+    found = everything(settings_of(kind), graph, dtype, gpu)
+    for k, (one, other) in enumerate(zip(found, expected)):
+        # Float32 keeps fewer digits of the last, second derivatives, on a CPU as well (helpers.py).
+        assert_same(one, other, dtype, factor=10 if k == 4 and dtype == torch.float32 else 1)
 
 
 @pytest.mark.parametrize("skin", [0.0, 1.0])

@@ -122,6 +122,8 @@ struct Value : torch::autograd::Function<Value> {
 
 Tensor differentiable(const Handle &operation, const Inputs &x)
 {
+  const c10::OptionalDeviceGuard on_device(at::device_of(*std::find_if(
+      x.begin(), x.end(), [](const Tensor &input) { return input.defined(); })));
   return Value::apply(or_none(x[0]), or_none(x[1]), or_none(x[2]), or_none(x[3]), operation);
 }
 

@@ -145,13 +145,14 @@ template <class Real> __device__ inline void add_to(Real *sum, Real value)
   atomicAdd(sum, value);
 }
 
-template <class T> __device__ inline void add_number(T &sum, T value)
+// All threads of a warp call it, for the same sum.
+template <class T> __device__ inline void add_number_of_warp(T &sum, T value)
 {
   if constexpr (is_dual<T>) {
-    atomicAdd(&sum.a, value.a);
-    atomicAdd(&sum.d, value.d);
+    add_of_warp(&sum.a, value.a);
+    add_of_warp(&sum.d, value.d);
   } else {
-    atomicAdd(&sum, value);
+    add_of_warp(&sum, value);
   }
 }
 

@@ -7,7 +7,7 @@
 namespace pair_cace {
 
 // Whether this library was built with CUDA kernels; nothing is said of the machine.
-bool has_cuda_kernels();
+[[gnu::visibility("default")]] bool has_cuda_kernels();
 
 // Tasks hold addresses on the current device. A call launches kernels on torch's current stream and returns.
 // Throws std::runtime_error if a launch fails. Layers have no kernels here: see ../layer_in_chunks.h.

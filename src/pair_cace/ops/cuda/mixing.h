@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(128)
         grad_mixed[(column - first) * stride + at.k] = grad_basis[at.k];
       });
       if (n_raw == 0) continue;
-      add_to(grad_receiver + here.c % task.n_basis, by_receiver);
+      if (task.grad_receiver) add_to(grad_receiver + here.c % task.n_basis, by_receiver);
       if (!task.grad_weight) continue;
       const int64_t copy = (atom % task.n_copies) * (l_max + 1) * task.n_rbf * n_columns;
       for (int n = 0; n < task.n_rbf; ++n) {

@@ -62,6 +62,13 @@ template <class Value> __device__ inline Value *shared_memory()
   return reinterpret_cast<Value *>(pair_cace_shared_memory);
 }
 
+// Adds what the threads of a warp have to *sum; all of them call it. One thread then waits for other warps, not 32.
+template <class Real> __device__ inline void add_of_warp(Real *sum, Real value)
+{
+  for (int step = 16; step > 0; step /= 2) value += __shfl_down_sync(0xffffffffu, value, step);
+  if (threadIdx.x % 32 == 0) atomicAdd(sum, value);
+}
+
 }    // namespace pair_cace
 
 #else

@@ -103,7 +103,11 @@ __global__ void __launch_bounds__(128) radial_message_gradient(RadialMessage<Rea
     for (int e = threadIdx.x; e < n_edges; e += blockDim.x) edges[e].measure(task, task.groups.edge(begin_tile + e));
     __syncthreads();
 
-    for (int i = threadIdx.x; i < n_columns; i += blockDim.x) {
+    // Threads without a column take part in the sums of their warp.
+    for (int first_column = 0; first_column < n_columns; first_column += blockDim.x) {
+      const int wanted = first_column + static_cast<int>(threadIdx.x);
+      const bool works = wanted < n_columns;
+      const int i = works ? wanted : n_columns - 1;
       const MessageColumn column{i / task.n_channels, i % task.n_channels, task.n_radial, task.n_channels,
                                  n_angular_up_to(l_max), l_max};
       T amplitude[room_for_degrees<L>], decay[room_for_degrees<L>], basis[room_for_angular<L>];
@@ -142,8 +146,9 @@ __global__ void __launch_bounds__(128) radial_message_gradient(RadialMessage<Rea
           grad_decay[l] += result_of(-(weighted * radial[l] * edge.length));
           grad_length += overlap[l] * radial[l] * edge.fc_slope - weighted * radial[l] * decay[l];
         });
-        add_number(edges[e].grad_length, grad_length);
+        add_number_of_warp(edges[e].grad_length, works ? grad_length : zero<T>());
       }
+      if (!works) continue;
       const int64_t copy = (atom % task.n_copies) * n_columns * (l_max + 1);
       for_degrees<L>(l_max, [&](int l) {
         if (task.grad_amplitude) add_to(task.grad_amplitude + copy + column.parameter(l), grad_amplitude[l]);
