@@ -43,7 +43,9 @@ run 0
     fewer = replace(graph, vectors=graph.vectors[kept], senders=j[kept], receivers=i[kept])
     expected = predict(model_of(model), fewer)
     assert_close(found.energy, expected.energies[0])
-    assert_close(found.forces, expected.forces)
+    # What LAMMPS does not include it leaves alone: forces of others are whatever memory held.
+    compared = few(np.arange(len(atoms))) if "include" in selection else slice(None)
+    assert_close(found.forces[compared], expected.forces[compared])
     whole = predict(model_of(model), graph)
     assert abs(expected.energies[0] - whole.energies[0]) > 1e-3
 
