@@ -149,16 +149,6 @@ void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms
   throw std::runtime_error("the model could not be evaluated: " + text);
 }
 
-namespace {
-
-void to_host(const at::Tensor &tensor, std::vector<double> &values)
-{
-  make_room(values, tensor.numel());
-  torch::from_blob(values.data(), tensor.sizes(), at::kDouble).copy_(tensor);
-}
-
-}    // namespace
-
 c10::IValue ExportedModel::Loaded::call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
                                         const at::Tensor &receivers, const at::Tensor &species,
                                         int64_t n_atoms) const
@@ -192,8 +182,8 @@ c10::IValue ExportedModel::call(const char *method, const EdgeList &edges) const
 void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
 {
   const auto result = call("evaluate", edges).toTuple();
-  to_host(result->elements()[0].toTensor(), out.energies);
-  to_host(result->elements()[1].toTensor(), out.edge_gradient);
+  copy_values(result->elements()[0].toTensor(), out.energies);
+  copy_values(result->elements()[1].toTensor(), out.edge_gradient);
   check_energies(out.energies, edges.n_atoms);
 }
 
@@ -210,7 +200,7 @@ void check_energies(const std::vector<double> &energies, int64_t n_atoms)
 void ExportedModel::describe(const EdgeList &edges, std::vector<double> &out) const
 {
   c10::InferenceMode no_derivatives;
-  to_host(call("features", edges).toTensor(), out);
+  copy_values(call("features", edges).toTensor(), out);
 }
 
 }    // namespace pair_cace

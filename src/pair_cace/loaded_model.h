@@ -4,6 +4,7 @@
 #include "exported_model.h"
 
 #include <torch/csrc/jit/api/module.h>
+#include <torch/types.h>
 
 namespace pair_cace {
 
@@ -17,6 +18,13 @@ struct ExportedModel::Loaded {
   c10::IValue call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
                    const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms) const;
 };
+
+// The values of a tensor, from any device and of any precision.
+template <class Value> void copy_values(const at::Tensor &from, std::vector<Value> &to)
+{
+  make_room(to, from.numel());
+  torch::from_blob(to.data(), from.sizes(), c10::CppTypeToScalarType<Value>::value).copy_(from);
+}
 
 // Throws std::runtime_error: what torch said, and where memory is short what to do.
 [[noreturn]] void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms, int64_t n_edges);

@@ -57,18 +57,6 @@ class Staging {
   at::Tensor room_;
 };
 
-void copy_values(const at::Tensor &from, std::vector<double> &to)
-{
-  make_room(to, from.numel());
-  torch::from_blob(to.data(), from.sizes(), at::kDouble).copy_(from);
-}
-
-void copy_values(const at::Tensor &from, std::vector<int64_t> &to)
-{
-  make_room(to, from.numel());
-  torch::from_blob(to.data(), from.sizes(), at::kLong).copy_(from);
-}
-
 }    // namespace
 
 struct OwnNeighbors::Kept {
@@ -110,21 +98,11 @@ struct OwnNeighbors::Kept {
 
   at::ScalarType type() const { return model.info.dtype == "float32" ? at::kFloat : at::kDouble; }
 
-  // The edges of a step, all of them, if `now`; otherwise, without waiting, up to the capacity.
-  SelectedEdges select(const at::Tensor &x, bool now)
-  {
-    SelectedEdges selected;
-    do
-      selected = select_edges(x, neighbors, sender_of_point, model.info.cutoff, type(), capacity);
-    while (now && !is_whole(selected.found.cpu()));
-    return selected;
-  }
-
   // Whether the edges are all there; there will be room for them next time. Throws CoincidentPoints.
   bool is_whole(const at::Tensor &found_on_host)
   {
     const int64_t n_edges = check_places(found_on_host);
-    if (n_edges <= capacity) return true;
+    if (n_edges <= edges.senders.size(0)) return true;
     make_room_for_edges(n_edges);
     return false;
   }
@@ -168,12 +146,14 @@ void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double 
   const at::Tensor x = kept.positions_on_device(points);
   const at::Tensor species = kept.species.to_device(points.species, {points.n_rows()}, at::kLong);
   if (is_new) kept.build(points, x, skin);
-  // Ranks that exchange messages must not repeat a step by themselves.
+  // Ranks that exchange messages must not repeat a step, or end, by themselves: they wait for their edges first.
   const bool exchanges = ghost_exchange() != nullptr;
   for (bool whole = false; !whole;) {
     kept.edges = SelectedEdges();    // before there is memory for others
     kept.gradient = at::Tensor();
-    kept.edges = kept.select(x, exchanges);
+    kept.edges = select_edges(x, kept.neighbors, kept.sender_of_point, kept.model.info.cutoff, kept.type(),
+                              exchanges ? std::nullopt : std::optional(kept.capacity));
+    if (exchanges) Kept::check_places(kept.edges.found.cpu());
     const UseKnownEdges known({kept.edges.senders, kept.edges.receivers, kept.edges.first_edge});
     const auto result = kept.model.call("evaluate", kept.edges.vectors, kept.edges.senders, kept.edges.receivers,
                                         species, points.n_receivers).toTuple();
@@ -221,7 +201,7 @@ void OwnNeighbors::find_edges(const Points &points, EdgeList &edges)
   const at::Tensor rows = kept.rows_on_device(points);
   const double cutoff = kept.model.info.cutoff;
   const Neighbors near = search_neighbors(x, points.n_receivers, cutoff);
-  const SelectedEdges found = select_edges(x, near, rows, cutoff, at::kDouble, count_edges(x, near, rows, cutoff));
+  const SelectedEdges found = select_edges(x, near, rows, cutoff, at::kDouble, std::nullopt);
   Kept::check_places(found.found.cpu());
   fetch_edges(found, edges);
   edges.species = points.species;

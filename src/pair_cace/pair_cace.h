@@ -90,6 +90,7 @@ class PairCACE : public Pair {
   void evaluate(int k, bool wants_virial);
   void choose_neighbors();
   void gather_points();
+  void naming_atoms(const std::function<void()> &use) const;
   void evaluate_own(int k, bool wants_virial);
   void fetch_own_edges(int k);
   void find_own_edges(int k);

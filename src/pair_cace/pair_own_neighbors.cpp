@@ -62,6 +62,16 @@ void PairCACE::gather_points()
   });
 }
 
+// Points mean nothing to users: errors of `use` that speak of two of them are said of atoms.
+void PairCACE::naming_atoms(const std::function<void()> &use) const
+{
+  try {
+    use();
+  } catch (const pair_cace::CoincidentPoints &pair) {
+    throw pair_cace::two_atoms_at_one_place(*atom, atoms_of_points_[pair.receiver], atoms_of_points_[pair.point]);
+  }
+}
+
 void PairCACE::evaluate_own(int k, bool wants_virial)
 {
   own_virial_ = {};
@@ -73,12 +83,10 @@ void PairCACE::evaluate_own(int k, bool wants_virial)
     times_.edges += MPI_Wtime() - start;
     const double before = MPI_Wtime() - exchange_.seconds();
     const bool is_new = built_at_[k] != n_builds_;
-    try {
+    naming_atoms([&] {
       own_neighbors_[k]->evaluate(points_, is_new, neighbor->skin, result_.energies, row_forces_,
                                   wants_virial ? &own_virial_ : nullptr);
-    } catch (const pair_cace::CoincidentPoints &pair) {
-      throw pair_cace::two_atoms_at_one_place(*atom, atoms_of_points_[pair.receiver], atoms_of_points_[pair.point]);
-    }
+    });
     built_at_[k] = n_builds_;
     edges_.n_atoms = points_.n_receivers;
     times_.model += MPI_Wtime() - exchange_.seconds() - before;
@@ -94,9 +102,5 @@ void PairCACE::fetch_own_edges(int k)
 void PairCACE::find_own_edges(int k)
 {
   gather_points();
-  try {
-    own_neighbors_[k]->find_edges(points_, edges_);
-  } catch (const pair_cace::CoincidentPoints &pair) {
-    throw pair_cace::two_atoms_at_one_place(*atom, atoms_of_points_[pair.receiver], atoms_of_points_[pair.point]);
-  }
+  naming_atoms([&] { own_neighbors_[k]->find_edges(points_, edges_); });
 }

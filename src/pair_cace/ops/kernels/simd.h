@@ -164,7 +164,7 @@ template <class V> inline auto sum_of_lanes(V v)
   return v[0];
 }
 
-// ---- functions of vectors; those of dual numbers follow from them -----------------------------------------------------------------------------------
+// ---- functions of vectors; those of dual numbers follow from them (numbers.h) --------------------
 
 template <class V> inline V root(V x)
 {

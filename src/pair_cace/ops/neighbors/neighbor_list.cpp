@@ -145,12 +145,13 @@ int64_t count_edges(const Tensor &positions, const Neighbors &neighbors, const T
 }
 
 SelectedEdges select_edges(const Tensor &positions, const Neighbors &neighbors, const Tensor &sender_of_point,
-                           double cutoff, at::ScalarType type, int64_t capacity)
+                           double cutoff, at::ScalarType type, std::optional<int64_t> wanted_capacity)
 {
   const c10::DeviceGuard on_device(positions.device());
   const auto integers = sender_of_point.options();
   const int64_t n = neighbors.n_receivers();
   const Tensor first = first_of(edges_of_receivers(positions, neighbors, sender_of_point, cutoff));
+  const int64_t capacity = wanted_capacity ? *wanted_capacity : first[n].item<int64_t>();
   SelectedEdges edges;
   edges.found = at::cat({first.slice(0, n), at::full({1}, -1, integers)});
   edges.first_edge = first.clamp_max(capacity);
@@ -225,8 +226,7 @@ std::tuple<Tensor, Tensor, Tensor> select_edges(const Tensor &positions, const T
   const Tensor x = positions.contiguous(), senders = sender_of_point.contiguous();
   const pair_cace::Neighbors list{first.contiguous(), neighbors.contiguous()};
   pair_cace::check_positions(x, list.n_receivers());
-  const int64_t n = pair_cace::count_edges(x, list, senders, cutoff);
-  const auto edges = pair_cace::select_edges(x, list, senders, cutoff, at::kDouble, n);
+  const auto edges = pair_cace::select_edges(x, list, senders, cutoff, at::kDouble, std::nullopt);
   return {edges.vectors, edges.senders, edges.receivers};
 }
 

@@ -6,6 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 namespace pair_cace {
 
 using at::Tensor;
@@ -32,10 +34,11 @@ struct SelectedEdges {
 [[gnu::visibility("default")]] Neighbors search_neighbors(const Tensor &positions, int64_t n_receivers, double reach);
 
 // Those edges that are shorter than `cutoff`. `sender_of_point` (points,) int64 says what stands for a point, negative
-// for nothing. `type` is that of the vectors. If there are more than `capacity` edges (see `found`), the rest is missing.
+// for nothing. `type` is that of the vectors. If there are more than `capacity` edges (see `found`), the rest is missing;
+// without a capacity there is room for all of them, which waits for the device.
 [[gnu::visibility("default")]] SelectedEdges select_edges(const Tensor &positions, const Neighbors &neighbors,
                                                           const Tensor &sender_of_point, double cutoff,
-                                                          at::ScalarType type, int64_t capacity);
+                                                          at::ScalarType type, std::optional<int64_t> capacity);
 
 // Their number. Waits for the device.
 [[gnu::visibility("default")]] int64_t count_edges(const Tensor &positions, const Neighbors &neighbors,
