@@ -61,6 +61,30 @@ def test_which_weights_are_treated_as_matrices():
     assert set(everything) == set(names) and len(everything) == len(names)
 
 
+def test_tables_learn_faster_than_networks():
+    model = random_model(settings_of("Ar", messages=("M", "Ar", "Bchi")))
+    names = {parameter: name for name, parameter in model.named_parameters()}
+
+    def faster(kind: str) -> set[str]:
+        groups = make_optimizer(model, OptimizerSection(kind=kind)).param_groups
+        return {
+            names[parameter]
+            for group in groups
+            if group["factor"] > 2.0
+            for parameter in group["params"]
+        }
+
+    assert faster("adam") == set()
+    assert faster("muon") == {
+        "sender_embedding.weight",
+        "receiver_embedding.weight",
+        "atomic_basis.mixing_weight",
+        "layers.0.memory.weight",
+        "layers.0.ar.amplitude",
+        "layers.0.ar.decay",
+    }
+
+
 def test_a_saved_state_goes_on_bit_for_bit():
     def step(model, optimizer):
         torch.manual_seed(1)

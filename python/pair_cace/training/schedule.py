@@ -15,6 +15,7 @@ from .muon import Muon
 MANY_INPUTS = 16  # of a linear layer; with more, its learning rate is reduced
 WIDE = 200  # inputs; layers with more take the invariants, and those of Muon its steps
 MUON_FACTOR = 2.0  # learning rate of an orthogonal step, against that of Adam
+TABLE_FACTOR = 4.0  # beside Muon: of the tables that make the invariants, against other weights
 
 
 def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.Optimizer:
@@ -24,6 +25,8 @@ def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.O
     inputs these moves add up: the rate of its weights is divided by the root of n_inputs / 16.
     With "muon", the layers with many inputs and several outputs take its steps, and weight decay
     is of layers with many inputs alone: that of the radial functions would shrink the invariants.
+    The tables that make the invariants (embeddings, radial mixing, messages M and Ar) then learn faster
+    than the networks that take them.
     """
     inputs = {
         module.weight: module.in_features
@@ -38,6 +41,8 @@ def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.O
             wide = n_inputs > WIDE
             orthogonal = muon and wide and parameter.shape[0] > 1
             factor = MUON_FACTOR if orthogonal else min(1.0, (MANY_INPUTS / n_inputs) ** 0.5)
+            if muon and parameter not in inputs and parameter.dim() > 1:
+                factor = TABLE_FACTOR
             decay = section.weight_decay if wide or not muon else 0.0
             groups.setdefault((factor, decay, orthogonal), []).append(parameter)
     settings = [
