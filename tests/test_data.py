@@ -39,10 +39,32 @@ def test_labels_under_other_names(tmp_path):
     atoms.info["E_dft"] = -3.0
     atoms.arrays["F_dft"] = np.ones((3, 3))
     atoms.info["S_dft"] = np.eye(3).ravel()
+    atoms.cell = [9.0, 9.0, 9.0]
     path = write(tmp_path / "a.xyz", atoms)
     (frame,) = read_frames(path, Keys("E_dft", "F_dft", "S_dft"), require=("energy", "stress"))
     assert frame.energy == -3.0 and frame.forces.sum() == 9.0
     assert np.array_equal(frame.stress, np.eye(3))
+
+
+def test_a_virial_is_a_stress(tmp_path):
+    atoms = labelled()
+    virial = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 5.0], [3.0, 5.0, 6.0]])
+    atoms.info["virial"] = virial.ravel()
+    (frame,) = read_frames(write(tmp_path / "a.xyz", atoms))
+    np.testing.assert_allclose(frame.stress, -virial / atoms.cell.volume)
+    atoms.calc.results["stress"] = np.arange(6.0)  # the word of who wrote both
+    (frame,) = read_frames(write(tmp_path / "b.xyz", atoms))
+    np.testing.assert_allclose(np.diag(frame.stress), [0, 1, 2], atol=1e-7)
+
+
+@pytest.mark.parametrize("key", ["stress", "virial"])
+def test_there_is_no_stress_without_a_cell(tmp_path, key):
+    atoms = labelled("molecule")
+    atoms.info[key] = np.zeros(9)
+    path = write(tmp_path / "a.xyz", atoms)
+    assert read_frames(path)[0].stress is None
+    with pytest.raises(CaceError, match="needs a cell of three vectors"):
+        read_frames(path, require=("stress",))
 
 
 def test_a_label_that_is_not_required_may_be_missing(tmp_path):
@@ -124,6 +146,13 @@ def test_labels_of_the_wrong_shape_or_kind(tmp_path):
     path = write(tmp_path / "b.xyz", atoms)
     with pytest.raises(CaceError, match=r"expected shape \(3, 3\) for 'S', found \(5,\)"):
         read_frames(path, Keys(stress="S"), require=("stress",))
+
+
+def test_a_dummy_atom_is_refused(tmp_path):
+    atoms = labelled()
+    atoms.numbers[2] = 0
+    with pytest.raises(CaceError, match="expected a chemical element, found 'X' for atom 2"):
+        read_frames(write(tmp_path / "a.xyz", atoms))
 
 
 def test_files_that_are_not_structures(tmp_path):

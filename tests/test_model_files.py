@@ -342,9 +342,10 @@ def test_another_format_version(checkpoint, export, monkeypatch):
         load_exported(export)
 
 
-def test_a_device_that_does_not_exist(checkpoint):
-    with pytest.raises(CaceError, match="expected the device cpu or cuda, got 'gpu'"):
-        load_model(checkpoint, device="gpu")
+@pytest.mark.parametrize("device", ["gpu", "mps"])
+def test_a_device_that_does_not_exist(checkpoint, device):
+    with pytest.raises(CaceError, match=f"expected the device cpu or cuda, got '{device}'"):
+        load_model(checkpoint, device=device)
 
 
 def test_a_device_that_is_not_there(checkpoint):

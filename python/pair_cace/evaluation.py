@@ -108,7 +108,7 @@ def evaluate(
 
     def pairs(name: str, divisor=1.0, select=slice(None)) -> Pairs | None:
         reference, predicted = (found[k][select] / divisor for k in (name, f"predicted {name}"))
-        known = np.isfinite(reference) & np.isfinite(predicted)
+        known = np.isfinite(reference)  # a prediction that is NaN is one, and is to be seen
         return Pairs(reference[known], predicted[known]) if known.any() else None
 
     by_element = {

@@ -16,7 +16,7 @@ SAME_PLACE = 0.05  # Å; no two nuclei of any use are closer
 def check_structure(atoms: ase.Atoms, name: str, elements: Collection[str] | None = None) -> None:
     """Raise CaceError, naming ``name``, if ``atoms`` cannot be computed.
 
-    Checked: at least one atom, finite positions and cell, a volume if fully periodic, lattice
+    Checked: at least one atom, no dummy atoms, finite positions and cell, a volume if fully periodic, lattice
     vectors in every periodic direction, no two atoms at the same place, and, if ``elements`` is
     given, no other element.
     """
@@ -39,6 +39,9 @@ def check_structure(atoms: ase.Atoms, name: str, elements: Collection[str] | Non
             f"{name}: expected independent lattice vectors in the periodic directions, found "
             f"{periodic.tolist()}, a cell of zero volume; check the Lattice, or switch pbc off"
         )
+    if (atoms.numbers == 0).any():
+        atom = int(np.flatnonzero(atoms.numbers == 0)[0])
+        raise CaceError(f"{name}: expected a chemical element, found 'X' for atom {atom}")
     if elements is not None:
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(elements))
         if unknown:

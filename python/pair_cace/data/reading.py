@@ -24,6 +24,7 @@ class Keys:
     forces: str = "forces"
     stress: str = "stress"
     weight: str = "config_weight"  # of a configuration in the loss; 1 where it is missing
+    virial: str = "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Frame:
     atoms: ase.Atoms
     energy: float | None  # eV
     forces: np.ndarray | None  # (N, 3) eV/Å
-    stress: np.ndarray | None  # (3, 3) eV/Å³
+    stress: np.ndarray | None  # (3, 3) eV/Å³; None without a cell of three vectors
     weight: float  # of the configuration in the loss
 
 
@@ -43,9 +44,10 @@ def read_frames(
     keys: Keys = Keys(),
     require: Collection[str] = ("energy", "forces"),
     elements: Collection[str] | None = None,
+    naming: str = "--{label}-key",
 ) -> list[Frame]:
     """All frames of a file, checked; arguments and errors as ``iter_frames``."""
-    return list(iter_frames(path, keys, require, elements))
+    return list(iter_frames(path, keys, require, elements, naming=naming))
 
 
 def iter_frames(
@@ -55,12 +57,14 @@ def iter_frames(
     elements: Collection[str] | None = None,
     file_format: str | None = None,
     index: str = ":",
+    naming: str = "--{label}-key",
 ) -> Iterator[Frame]:
     """One frame of a file after the other, checked.
 
     require   labels ("energy", "forces", "stress") that every frame must have
     elements  if given, the only elements allowed
     file_format, index   as in ``ase.io.iread``; frames are counted from 0 among those taken
+    naming    where a user says what a label is called, for the error if it is missing
 
     Raises CaceError, naming file and frame, for a missing or malformed label, NaN, an unknown
     element, or a structure that makes no sense (see ``checks.check_structure``).
@@ -72,13 +76,14 @@ def iter_frames(
         check_structure(frame.atoms, frame.name, elements)
         for label in require:
             if getattr(frame, label) is None:
-                raise CaceError(_missing(frame, label, getattr(keys, label)))
+                raise CaceError(missing_label(frame, label, keys, naming))
         n_frames += 1
         yield frame
     if n_frames == 0:
         raise CaceError(
-            f"{path}: expected structures, found none; ASE may have taken it for another format, "
-            "which --format changes"
+            f"{path}: expected structures, found none"
+            + (f" at the index '{index}'" if index != ":" else "")
+            + "; if there are some, ASE took the file for another format: rename it to *.xyz"
         )
 
 
@@ -104,12 +109,16 @@ def _frame(atoms: ase.Atoms, name: str, keys: Keys) -> Frame:
     energy = _label(atoms, keys.energy)
     forces = _label(atoms, keys.forces)
     stress = _label(atoms, keys.stress)
+    if stress is not None:
+        stress = _shaped(stress, (3, 3), name, keys.stress)
+    elif (virial := _label(atoms, keys.virial)) is not None and atoms.cell.rank == 3:
+        stress = -_shaped(virial, (3, 3), name, keys.virial) / atoms.cell.volume
     return Frame(
         name=name,
         atoms=atoms,
         energy=None if energy is None else float(_shaped(energy, (), name, keys.energy)),
         forces=None if forces is None else _shaped(forces, (len(atoms), 3), name, keys.forces),
-        stress=None if stress is None else _shaped(stress, (3, 3), name, keys.stress),
+        stress=stress if atoms.cell.rank == 3 else None,
         weight=_weight(atoms, name, keys.weight),
     )
 
@@ -146,12 +155,15 @@ def _shaped(value, shape: tuple[int, ...], name: str, key: str) -> np.ndarray:
     return array
 
 
-def _missing(frame: Frame, label: str, key: str) -> str:
+def missing_label(frame: Frame, label: str, keys: Keys, naming: str) -> str:
+    """The error of a frame without a label that it must have; ``naming`` as in ``iter_frames``."""
     results = frame.atoms.calc.results if frame.atoms.calc else {}
     arrays = set(frame.atoms.arrays) - {"numbers", "positions"}
     found = sorted(set(results) | set(frame.atoms.info) | arrays)
     listed = ", ".join(found) if found else "no labels at all"
+    if label == "stress" and frame.atoms.cell.rank < 3:
+        return f"{frame.name}: expected a stress, which needs a cell of three vectors, found none"
     return (
-        f"{frame.name}: expected the label '{key}' ({label}), found {listed}; name it with "
-        f"--{label}-key"
+        f"{frame.name}: expected the label '{getattr(keys, label)}' ({label}), found {listed}; "
+        f"name it with {naming.format(label=label)}, or leave out frames that have none"
     )

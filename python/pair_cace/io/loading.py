@@ -33,7 +33,9 @@ def checked_device(device: str) -> torch.device:
     try:
         where = torch.device(device)
     except RuntimeError:
-        raise CaceError(f"expected the device cpu or cuda, got '{device}'") from None
+        where = None
+    if where is None or where.type not in ("cpu", "cuda"):
+        raise CaceError(f"expected the device cpu or cuda, got '{device}'")
     if where.type == "cuda" and not torch.cuda.is_available():
         raise CaceError(f"expected a CUDA device for '{device}', but torch sees none; use 'cpu'")
     return where
