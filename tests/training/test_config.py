@@ -46,6 +46,13 @@ PHASES = [{"epochs": 3}]
             {"training.batch_size": None},
             "exactly one of batch_size, batch_atoms and batch_edges, g",
         ),
+        (
+            {"training.batch-size": 4},
+            "training.batch-size: unknown key; did you mean 'batch_size'?",
+        ),
+        ({"data.isolated_atoms": "a.xyz"}, "isolated_atoms is used with E0: isolated only"),
+        ({"data.E0": "keep"}, "data.E0: 'keep' needs a model in fine_tune.init_from"),
+        ({"optimizer.betas": [0.9, 1.0]}, "optimizer.betas.1: Input should be less than 1"),
         ({"training.dtype": "half"}, "training.dtype: Input should be 'float32' or 'float64'"),
         (
             {"optimizer.kind": "sgd"},
@@ -102,6 +109,9 @@ def test_files_that_are_no_config(tmp_path, text, message):
         load_config(tmp_path / "c.yaml")
     with pytest.raises(CaceError, match="cannot read"):
         load_config(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes("# Abstände in Å\n".encode("latin-1"))
+    with pytest.raises(CaceError, match="expected a config, text in UTF-8"):
+        load_config(tmp_path / "latin.yaml")
 
 
 def test_overrides(config_file):
@@ -111,7 +121,11 @@ def test_overrides(config_file):
     assert config.model.n_layers == 1
     assert config.data.E0 == {"Cu": 1.0, "Au": 2.0}
     assert config.loss.kind == "huber"
+    config = load_config(config_file(), ["training.phases.1.epochs=7"])
+    assert [phase.epochs for phase in config.training.phases] == [2, 7]
     for override, message in [
+        ("training.phases.2.epochs=7", "expected a number from 0 to 1 instead of '2'"),
+        ("training.phases.first.epochs=7", "expected a number from 0 to 1 instead of 'first'"),
         ("model", "expected section.key=value"),
         ("folder.x=1", "'folder' is not"),
     ]:

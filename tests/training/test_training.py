@@ -23,25 +23,7 @@ from pair_cace.training.config import TrainingSection, load_config
 from pair_cace.training.dataset import content_hash, open_or_build
 from pair_cace.training.initialization import fit_scales
 from pair_cace.training.run import train
-from training_helpers import labelled
-
-
-def cace_train(*arguments, processes=1, **options):
-    command = [sys.executable, "-m", "pair_cace", "train", *map(str, arguments)]
-    if processes > 1:
-        command = [
-            sys.executable, "-m", "torch.distributed.run", "--standalone",
-            "--nproc-per-node", str(processes), "-m", "pair_cace", "train", *map(str, arguments),
-        ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        **options,
-    )
+from training_helpers import cace_train, labelled
 
 
 def rows_of(folder):
@@ -56,7 +38,7 @@ def rows_of(folder):
 
 
 def store_of(data_file, tmp_path, cutoff=4.0):
-    return open_or_build([data_file], Keys(), cutoff, tmp_path / "cache", lambda frame: ["energy"])
+    return open_or_build([data_file], Keys(), cutoff, tmp_path / "cache", ["energy"])
 
 
 def test_a_store_gives_back_graphs_and_labels(data_file, tmp_path):
@@ -75,7 +57,7 @@ def test_a_store_gives_back_graphs_and_labels(data_file, tmp_path):
 
 def test_a_store_is_built_once(data_file, tmp_path):
     first = store_of(data_file, tmp_path)
-    folder = tmp_path / "cache" / content_hash([data_file], Keys(), 4.0)
+    folder = tmp_path / "cache" / content_hash([data_file], Keys(), 4.0, ["energy"])
     before = (folder / "vectors.bin").stat().st_mtime_ns
     assert len(store_of(data_file, tmp_path)) == len(first)
     assert (folder / "vectors.bin").stat().st_mtime_ns == before
@@ -249,72 +231,6 @@ def test_weights_of_configurations(config_file, tmp_path):
     assert float(predict(model, Graph.of(frames[0], 4.0)).forces.abs().max()) < 20
 
 
-# ---- reference energies and fine-tuning ----------------------------------------------------------
-
-
-def test_reference_energies(config_file, tmp_path):
-    single = [ase.Atoms("Cu"), ase.Atoms("Au")]
-    for atoms, energy in zip(single, (-1.25, -2.5)):
-        atoms.calc = ase.calculators.singlepoint.SinglePointCalculator(atoms, energy=energy)
-    ase.io.write(tmp_path / "iso.xyz", single, format="extxyz")
-    phases = {"phases": [{"epochs": 1}]}
-    for E0, expected in [
-        ({"Cu": 3.0, "Au": 4.0}, {"Cu": 3.0, "Au": 4.0}),
-        ("isolated", {"Cu": -1.25, "Au": -2.5}),
-    ]:
-        path = str(tmp_path / "iso.xyz") if E0 == "isolated" else None
-        data = {"E0": E0, "isolated_atoms": path}
-        folder = tmp_path / f"run-{len(E0)}"
-        config = load_config(config_file(data=data, training=phases, folder=str(folder)))
-        train(config)
-        assert load_checkpoint(folder / "best.cace.pt")[1].E0 == expected
-    config = load_config(config_file(data={"E0": "isolated"}, folder=str(tmp_path / "none")))
-    with pytest.raises(
-        CaceError, match="found none of Cu Au; give a file with data.isolated_atoms"
-    ):
-        train(config)
-    config = load_config(config_file(data={"E0": {"Cu": 1}}, folder=str(tmp_path / "half")))
-    with pytest.raises(CaceError, match="found none for Au"):
-        train(config)
-
-
-def test_fine_tuning(config_file, tmp_path):
-    train(load_config(config_file(training={"phases": [{"epochs": 3}]})))
-    base = tmp_path / "run" / "best.cace.pt"
-    shifted = labelled(8, seed=9)
-    for atoms in shifted:  # another code, with another zero of energy
-        atoms.calc.results["energy"] += 100.0 * len(atoms)
-    ase.io.write(tmp_path / "new.xyz", shifted, format="extxyz")
-    config = load_config(
-        config_file(
-            folder=str(tmp_path / "tuned"),
-            data={"train": str(tmp_path / "new.xyz")},
-            fine_tune={"init_from": str(base), "train_only": "readout"},
-            training={"phases": [{"epochs": 2}]},
-        )
-    )
-    train(config)
-    before, info_before = load_checkpoint(base)
-    after, info = load_checkpoint(tmp_path / "tuned" / "last.cace.pt")
-    assert info.hyperparameters == info_before.hyperparameters
-    changed = {
-        name.split(".")[0]
-        for name, value in before.state_dict().items()
-        if not torch.equal(value, after.state_dict()[name])
-    }
-    assert changed == {"readout", "elements"}
-    shift = [info.E0[symbol] - info_before.E0[symbol] for symbol in ("Cu", "Au")]
-    assert np.mean(shift) == pytest.approx(100.0, abs=1.0)
-    bad = config.model_copy(update={"folder": tmp_path / "bad"})
-    for changes, message in [
-        ({"init_from": tmp_path / "absent.pt"}, "there is no such file"),
-        ({"init_from": None}, "'readout' needs weights"),
-    ]:
-        section = bad.fine_tune.model_copy(update=changes)
-        with pytest.raises(CaceError, match=message):
-            train(bad.model_copy(update={"fine_tune": section}))
-
-
 # ---- several processes ---------------------------------------------------------------------------
 
 
@@ -365,3 +281,14 @@ def test_two_processes_train_like_one(config_file, tmp_path):
     for one, two in zip(alone, together):
         for key, value in one.items():
             assert two[key] == pytest.approx(value, rel=1e-6, nan_ok=True), key
+
+
+def test_an_error_of_the_first_process_ends_all(config_file, tmp_path):
+    config = config_file(training={"phases": [{"epochs": 1}]})
+    assert cace_train(config).returncode == 0
+    run = cace_train(config, processes=2)
+    assert run.returncode == 1
+    assert run.stderr.count("already holds a run; continue it with --resume") == 1
+    assert "gloo" not in run.stderr
+    run = cace_train(config, "--resume")
+    assert run.returncode == 0 and "the run had finished after epoch 1" in run.stdout

@@ -1,5 +1,9 @@
 """Small labelled data sets, and a config that trains on them in seconds."""
 
+import os
+import subprocess
+import sys
+
 import ase.io
 import numpy as np
 import pytest
@@ -65,3 +69,21 @@ def config_file(tmp_path, data_file):
         return path
 
     return write
+
+
+def cace_train(*arguments, processes=1, **options):
+    command = [sys.executable, "-m", "pair_cace", "train", *map(str, arguments)]
+    if processes > 1:
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--standalone",
+            "--nproc-per-node", str(processes), "-m", "pair_cace", "train", *map(str, arguments),
+        ]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        **options,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -32,6 +32,7 @@ class KeysSection(_Section):
     energy: str = Field("energy", description="total energy, eV")
     forces: str = Field("forces", description="forces, eV/Å")
     stress: str = Field("stress", description="stress, eV/Å³, tension positive as in ASE")
+    virial: str = Field("virial", description="eV, as QUIP writes it; where there is no stress")
     weight: str = Field("config_weight", description="weight of a configuration in the loss")
 
 
@@ -44,10 +45,11 @@ class DataSection(_Section):
     )
     test: tuple[pathlib.Path, ...] = Field((), description="file(s) for the report; optional")
     keys: KeysSection = KeysSection()
-    E0: Literal["fit", "isolated"] | dict[str, float] = Field(
+    E0: Literal["fit", "isolated", "keep"] | dict[str, float] = Field(
         "fit",
         description="energies of the elements: 'fit' by least squares, 'isolated' from frames with "
-        "one atom in the training files or in isolated_atoms, or eV by element",
+        "one atom in the training files or in isolated_atoms, or eV by element; 'keep' those of "
+        "fine_tune.init_from, as all others do for elements that the data do not have",
     )
     isolated_atoms: pathlib.Path | None = Field(None, description="file of isolated atoms")
     cache: pathlib.Path | None = Field(
@@ -68,6 +70,14 @@ class DataSection(_Section):
         if isinstance(self.valid, float) and not 0.0 < self.valid < 1.0:
             raise ValueError(
                 f"valid: expected files or a fraction between 0 and 1, got {self.valid}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _isolated_atoms_are_used(self) -> "DataSection":
+        if self.isolated_atoms and self.E0 != "isolated":
+            raise ValueError(
+                "isolated_atoms is used with E0: isolated only; set that, or remove it"
             )
         return self
 
@@ -110,12 +120,15 @@ class PhaseSection(_Section):
         return self
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class OptimizerSection(_Section):
     """How steps are taken."""
 
     kind: Literal["adam", "adamw", "muon"] = "adam"
     learning_rate: float = Field(1e-2, gt=0, allow_inf_nan=False)
-    betas: tuple[float, float] = (0.99, 0.999)
+    betas: tuple[Beta, Beta] = (0.99, 0.999)
     weight_decay: float = Field(
         0.0, ge=0, description="with muon: of the first layers of readout and Bchi alone"
     )
@@ -180,8 +193,13 @@ class TrainingSection(_Section):
 class FineTuneSection(_Section):
     """Weights to start from."""
 
-    init_from: pathlib.Path | None = Field(None, description="checkpoint; its model section wins")
+    init_from: pathlib.Path | None = Field(
+        None, description="checkpoint, which also has the shape: the section model can be left out"
+    )
     train_only: Literal["all", "readout"] = "all"
+
+
+NO_MODEL = "model: missing; it has no default"
 
 
 class Config(_Section):
@@ -189,7 +207,7 @@ class Config(_Section):
 
     folder: pathlib.Path = Field(description="run folder; made if it is not there")
     data: DataSection
-    model: ModelSection
+    model: ModelSection | None = None
     training: TrainingSection
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
@@ -197,8 +215,19 @@ class Config(_Section):
     fine_tune: FineTuneSection = FineTuneSection()
 
     @model_validator(mode="after")
+    def _a_model_from_somewhere(self) -> "Config":
+        if self.fine_tune.init_from is None:
+            if self.model is None:
+                raise ValueError(NO_MODEL)
+            if self.data.E0 == "keep":
+                raise ValueError("data.E0: 'keep' needs a model in fine_tune.init_from")
+            if self.fine_tune.train_only != "all":
+                raise ValueError("fine_tune.train_only: 'readout' needs fine_tune.init_from")
+        return self
+
+    @model_validator(mode="after")
     def _refit_needs_a_linear_readout(self) -> "Config":
-        if self.training.refit_readout and not self.model.readout_linear:
+        if self.training.refit_readout and self.model and not self.model.readout_linear:
             raise ValueError("training.refit_readout needs model.readout_linear: true")
         return self
 
@@ -209,9 +238,14 @@ def load_config(path: pathlib.Path, overrides: Sequence[str] = ()) -> Config:
     Raises CaceError with all mistakes, each named, and the nearest known key for unknown ones.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CaceError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CaceError(
+            f"{path}: expected a config, text in UTF-8, found other bytes at {error.start}; save it "
+            "as UTF-8 (a model goes into fine_tune.init_from)"
+        ) from error
     except yaml.YAMLError as error:
         raise CaceError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
@@ -221,8 +255,11 @@ def load_config(path: pathlib.Path, overrides: Sequence[str] = ()) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        mistakes = "\n".join(f"  {_described(mistake)}" for mistake in error.errors())
-        raise CaceError(f"{path} has {error.error_count()} mistake(s):\n{mistakes}") from None
+        mistakes = [_described(mistake) for mistake in error.errors()]
+        if "model" not in content and "fine_tune" not in content and NO_MODEL not in mistakes:
+            mistakes.append(NO_MODEL)  # which a validator finds only where nothing else is wrong
+        listed = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise CaceError(f"{path} has {len(mistakes)} mistake(s):\n{listed}") from None
 
 
 def _apply(content: dict, override: str) -> None:
@@ -231,22 +268,43 @@ def _apply(content: dict, override: str) -> None:
         raise CaceError(f"expected section.key=value, got '{override}'")
     *sections, last = key.split(".")
     for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
+        if isinstance(content, dict):
+            content = content.setdefault(section, {})
+        else:
+            content = content[_entry(content, section, override)]
+        if not isinstance(content, (dict, list)):
             raise CaceError(f"'{override}': '{section}' is not a section")
+    if isinstance(content, list):
+        last = _entry(content, last, override)
     try:
         content[last] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise CaceError(f"'{override}': the value is not YAML: {error}") from error
 
 
+def _entry(entries: list, name: str, override: str) -> int:
+    """``name`` as the number of one of ``entries``, counted from 0."""
+    if not name.isdigit() or int(name) >= len(entries):
+        raise CaceError(
+            f"'{override}': expected a number from 0 to {len(entries) - 1} instead of '{name}'"
+        )
+    return int(name)
+
+
 def _described(mistake: Any) -> str:
+    unknown = mistake["type"] == "extra_forbidden"
     # Names of union members ('tuple[Path, ...]', 'float') are pydantic's, not the user's.
-    place = [part for part in mistake["loc"] if isinstance(part, int) or part.isidentifier()]
-    name = ".".join(map(str, place)) or "config"
-    if mistake["type"] == "extra_forbidden":
+    if not mistake["loc"]:  # of the whole; the message names the keys
+        return mistake["msg"].removeprefix("Value error, ")
+    *above, last = mistake["loc"]
+    place = [part for part in above if isinstance(part, int) or part.isidentifier()]
+    if unknown or isinstance(last, int) or last.isidentifier():
+        place.append(last)
+    name = ".".join(map(str, place))
+    if unknown:
         known = _known_keys([part for part in place[:-1] if isinstance(part, str)])
-        nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+        wanted = str(place[-1]).replace("-", "_")
+        nearest = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
         hint = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(known)}"
         return f"{name}: unknown key; {hint}"
     if mistake["type"] == "missing":

@@ -1,7 +1,7 @@
 """Structures, labels and neighbour lists of training data, kept on disk and read as needed.
 
 A store is a folder of plain arrays, one behind the other for all structures, with a name that is a
-hash of what it was made from: data files, label names and cutoff. Reading maps the files into
+hash of what it was made from: data files, label names, labels that all have, and cutoff. Reading maps the files into
 memory, so that sets larger than memory train.
 """
 
@@ -12,18 +12,18 @@ import json
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import torch
 
 from ..data.graph import Graph
 from ..data.labels import Labels
-from ..data.reading import Frame, Keys, iter_frames
+from ..data.reading import Frame, Keys, iter_frames, missing_label
 from ..errors import CaceError
 from ..files import check_input
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 # File name: (type, shape of one entry, "edges", "atoms" or "structures").
 _ARRAYS = {
@@ -71,6 +71,14 @@ class GraphStore:
         """Label of one structure, eV."""
         return float(self._arrays["energies"][structure])
 
+    def with_stress(self, structures: np.ndarray) -> np.ndarray:
+        """Those of some structures that have a label for the stress."""
+        return structures[np.isfinite(self._arrays["stresses"][structures]).all(axis=(1, 2))]
+
+    def isolated_atoms(self) -> np.ndarray:
+        """Structures of one atom that has no neighbours, not even its images."""
+        return np.flatnonzero((self.n_atoms == 1) & (self.n_edges == 0))
+
     def batch(self, structures: Sequence[int]) -> tuple[Graph, Labels]:
         """Graph and labels of some structures side by side."""
         graph = Graph.joined([self._graph(k) for k in structures])
@@ -105,29 +113,36 @@ def open_or_build(
     keys: Keys,
     cutoff: float,
     cache: pathlib.Path,
-    require: Callable[[Frame], Sequence[str]],
+    require: Collection[str],
 ) -> GraphStore:
     """The store of ``files`` in the folder ``cache``, made now if it is not there.
 
-    require   labels that a given frame must have
+    require   labels ("energy", "forces") that all frames must have; single atoms need no forces
     Raises CaceError for frames that cannot be used; see ``data.reading``.
     """
-    folder = cache / content_hash(files, keys, cutoff)
+    folder = cache / content_hash(files, keys, cutoff, require)
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         temporary = pathlib.Path(tempfile.mkdtemp(dir=cache, prefix=".making-"))
         try:
             frames = (frame for file in files for frame in iter_frames(file, keys, require=()))
             _write(temporary, _checked(frames, require, keys), cutoff)
-            temporary.rename(folder)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # made by another run in the meantime
+                    raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return GraphStore(folder)
 
 
-def content_hash(files: Sequence[pathlib.Path], keys: Keys, cutoff: float) -> str:
+def content_hash(
+    files: Sequence[pathlib.Path], keys: Keys, cutoff: float, require: Collection[str]
+) -> str:
     """Name of the store: 24 hexadecimal digits of SHA-256 over everything it depends on."""
-    digest = hashlib.sha256(json.dumps([LAYOUT_VERSION, vars(keys), cutoff]).encode())
+    settings = [LAYOUT_VERSION, vars(keys), cutoff, sorted(require)]
+    digest = hashlib.sha256(json.dumps(settings).encode())
     for file in files:
         check_input(file)
         with open(file, "rb") as stream:
@@ -137,16 +152,14 @@ def content_hash(files: Sequence[pathlib.Path], keys: Keys, cutoff: float) -> st
 
 def _checked(
     frames: Iterator[Frame],
-    require: Callable[[Frame], Sequence[str]],
+    require: Collection[str],
     keys: Keys,
 ) -> Iterator[Frame]:
     for frame in frames:
-        for label in require(frame):
-            if getattr(frame, label) is None:
-                raise CaceError(
-                    f"{frame.name}: expected the label '{getattr(keys, label)}' ({label}), found "
-                    f"none; name it with data.keys.{label}"
-                )
+        for label in require:
+            needless = label == "forces" and len(frame.atoms) == 1
+            if getattr(frame, label) is None and not needless:
+                raise CaceError(missing_label(frame, label, keys, "data.keys.{label}"))
         yield frame
 
 

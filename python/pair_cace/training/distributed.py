@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+PATIENCE = datetime.timedelta(hours=12)  # with the first process, which makes all neighbour lists
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,22 @@ class Processes:
         if self.count > 1:
             dist.barrier()
 
+    def let_the_first(self, work: Callable[[], object]) -> None:
+        """The first process does ``work`` while the others wait. Its error ends all of them."""
+        error = None
+        if self.is_first:
+            try:
+                work()
+            except Exception as found:
+                error = found
+        if self.count > 1:
+            done = [error is None]
+            dist.broadcast_object_list(done, src=0)
+            if not done[0] and not self.is_first:
+                raise SystemExit(1)  # the first one says why
+        if error:
+            raise error
+
 
 def join_processes(device: str) -> Processes:
     """Meet the other processes if torchrun has started several."""
@@ -56,7 +75,7 @@ def join_processes(device: str) -> Processes:
         return Processes()
     if device.startswith("cuda"):
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
     return Processes(dist.get_rank(), dist.get_world_size())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import atomic_numbers
 
+from ..data.graph import Graph
 from ..data.reading import Frame
 from ..errors import CaceError
 from .dataset import GraphStore
@@ -20,7 +21,7 @@ def fitted(
 ) -> dict[str, float]:
     """Least squares of the energies per atom in the shares of the elements, eV.
 
-    already   (S,) energies that are explained by something else, eV
+    already   (S,) energies that are explained by something else, eV; then the result is a change
     Where compositions do not tell elements apart (pure water), the solution of least norm: any
     other one gives the same energies.
     """
@@ -37,17 +38,21 @@ def fitted(
 
 
 def isolated(
-    frames: Sequence[Frame], store: GraphStore, elements: Sequence[str]
+    frames: Sequence[Frame], cutoff: float, store: GraphStore, elements: Sequence[str]
 ) -> dict[str, float]:
-    """Energies of single atoms, in ``frames`` and in the training data, eV.
+    """Energies of atoms without neighbours up to ``cutoff``, in ``frames`` and in ``store``, eV.
 
     Raises CaceError if an element has none, or two that differ.
     """
     atoms = [
-        (frame.atoms.numbers[0], frame.energy) for frame in frames if len(frame.atoms) == 1
-    ] + [(store.species_of(k)[0], store.energy_of(k)) for k in np.flatnonzero(store.n_atoms == 1)]
+        (frame.atoms.numbers[0], frame.energy)
+        for frame in frames
+        if len(frame.atoms) == 1 and Graph.of(frame.atoms, cutoff).vectors.shape[0] == 0
+    ] + [(store.species_of(k)[0], store.energy_of(k)) for k in store.isolated_atoms()]
     found: dict[int, float] = {}
     for z, energy in atoms:
+        if not np.isfinite(energy):  # no label
+            continue
         if abs(found.setdefault(int(z), energy) - energy) > 1e-6:
             raise CaceError(
                 f"data.E0: two isolated atoms of atomic number {z} have different energies, "

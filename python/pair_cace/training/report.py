@@ -10,8 +10,8 @@ from ..io.checkpoint import load_checkpoint
 from ..plotting import plot_learning_curve, plot_parity
 from .batching import batches
 from .config import Config
+from .data import Part
 from .run_folder import RunFolder
-from .trainer import Part
 
 
 def write_report(folder: RunFolder, data: dict[str, Part], config: Config) -> dict[str, Evaluation]:

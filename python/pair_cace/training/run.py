@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import platform
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import torch
 
 from .. import __version__
 from ..data.graph import Graph
-from ..data.reading import Frame, Keys, read_frames
+from ..data.reading import read_frames
 from ..errors import CaceError
 from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
@@ -21,15 +22,15 @@ from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict
 from ..operations import keep_freed_memory
 from . import reference_energies
-from .batching import batches, shuffled, split
-from .config import Config
-from .dataset import GraphStore, open_or_build
-from .distributed import Processes, join_processes, leave_processes
+from .batching import batches, shuffled
+from .config import Config, ModelSection
+from .data import Part, check_elements, keys_of, load_data
+from .distributed import join_processes, leave_processes
 from .initialization import fit_scales
 from .run_folder import RunFolder
 from .tensorboard import with_tensorboard
-from .trainer import Part, Trainer
-from .watcher import Watcher
+from .trainer import Trainer
+from .watcher import Watcher, with_log
 
 SAMPLE_ATOMS = 2000  # in the sample of the data that the starting weights are fitted to
 
@@ -51,15 +52,21 @@ def train(
     try:
         torch.manual_seed(config.training.seed)
         folder = RunFolder(config.folder)
-        state = folder.load_state(config) if resume else None
-        if processes.is_first and not resume:
-            folder.start(config)
         base = _base_model(config)
-        cutoff = base[1].cutoff if base else config.model.cutoff
-        data = _load_data(config, cutoff, processes, watcher)
-        model, settings = _model(config, base, data["train"], watcher)
+        if base:
+            config = config.model_copy(update={"model": _shape_of(config, base[1])})
+        _check_refit(config)
+        state = folder.load_state(config) if resume else None
+        if not resume:
+            processes.let_the_first(lambda: folder.start(config))
+        if processes.is_first:
+            watcher = with_log(watcher, folder.log)
+        data = load_data(config, config.model.cutoff, processes, watcher)
+        model, settings = _model(config, base, data, watcher)
         model = model.to(device=device, dtype=getattr(torch, config.training.dtype))
         provenance = _provenance(config, data)
+        if resume:
+            _check_same_data(folder, provenance)
         if processes.is_first:
             folder.write_provenance(provenance)
 
@@ -69,7 +76,12 @@ def train(
         trainer = Trainer(config, model, data["train"], data["valid"], processes, folder, save)
         if state:
             trainer.restore(state)
-            watcher.say(f"resuming after epoch {trainer.epoch}")
+            finished = trainer.phase == len(config.training.phases)
+            watcher.say(
+                f"the run had finished after epoch {trainer.epoch}; only its end is done again"
+                if finished
+                else f"resuming after epoch {trainer.epoch}"
+            )
         if processes.is_first:
             watcher = with_tensorboard(watcher, folder.path, trainer.epoch)
         try:
@@ -82,67 +94,6 @@ def train(
     finally:
         leave_processes(processes)
     return folder
-
-
-# ---- data ----------------------------------------------------------------------------------------
-
-
-def keys_of(config: Config) -> Keys:
-    """Label names for ``data.reading``."""
-    return Keys(**config.data.keys.model_dump())
-
-
-def _load_data(
-    config: Config, cutoff: float, processes: Processes, watcher: Watcher
-) -> dict[str, Part]:
-    """Stores and structures of "train", "valid" and, if given, "test"."""
-    cache = config.data.cache or config.folder / "neighbors"
-    weights = config.training.phases
-
-    def require(frame: Frame) -> list[str]:
-        needed = ["energy"] if any(phase.energy_weight for phase in weights) else []
-        if any(phase.force_weight for phase in weights) and len(frame.atoms) > 1:
-            needed.append("forces")
-        return needed
-
-    def store_of(files: tuple[pathlib.Path, ...]) -> GraphStore:
-        arguments = (files, keys_of(config), cutoff, cache, require)
-        if not processes.is_first:
-            processes.wait()
-            return open_or_build(*arguments)
-        try:
-            return open_or_build(*arguments)
-        finally:
-            processes.wait()
-
-    watcher.say("reading data and building neighbour lists")
-    store = store_of(config.data.train)
-    several = np.flatnonzero(store.n_atoms > 1)
-    usable = several if config.data.E0 == "isolated" else np.arange(len(store))
-    data = {}
-    if isinstance(config.data.valid, float):
-        if len(usable) < 2:
-            raise CaceError(
-                f"expected at least 2 structures to split into training and validation, found "
-                f"{len(usable)} in {', '.join(map(str, config.data.train))}"
-            )
-        train, valid = split(len(usable), config.data.valid, config.training.seed)
-        data = {"train": Part(store, usable[train]), "valid": Part(store, usable[valid])}
-    else:
-        other = store_of(config.data.valid)
-        data = {"train": Part(store, usable), "valid": Part(other, np.arange(len(other)))}
-    if config.data.test:
-        test = store_of(config.data.test)
-        data["test"] = Part(test, np.arange(len(test)))
-    for name, part in data.items():
-        n_atoms = int(part.store.n_atoms[part.structures].sum())
-        watcher.say(f"{name}: {len(part.structures)} structures, {n_atoms} atoms")
-    return data
-
-
-def _elements(part: Part) -> list[str]:
-    found = set().union(*(set(part.store.species_of(k).tolist()) for k in part.structures))
-    return [ase.data.chemical_symbols[z] for z in sorted(found)]
 
 
 # ---- model ---------------------------------------------------------------------------------------
@@ -160,10 +111,49 @@ def _base_model(config: Config) -> tuple[CACE, Hyperparameters] | None:
     return model, info.hyperparameters
 
 
+def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
+    """The model section that describes ``base``; CaceError if the config says something else."""
+    shape = {name: getattr(base, name) for name in ModelSection.model_fields}
+    given = config.model.model_dump(exclude_unset=True) if config.model else {}
+    differing = [
+        f"model.{name} ({shape[name]} there, {value} here)"
+        for name, value in given.items()
+        if value not in (shape[name], "auto")
+    ]
+    if differing:
+        raise CaceError(
+            f"fine_tune.init_from: the shape of {config.fine_tune.init_from} cannot be changed: "
+            f"{', '.join(differing)}; leave the model section out"
+        )
+    return ModelSection(**shape)
+
+
+def _check_refit(config: Config) -> None:
+    if config.training.refit_readout and not config.model.readout_linear:
+        raise CaceError("training.refit_readout needs a model with model.readout_linear: true")
+
+
+def _check_same_data(folder: RunFolder, provenance: dict[str, Any]) -> None:
+    if not folder.provenance.exists():
+        return
+    before = json.loads(folder.provenance.read_text())["data"]
+    for name, part in provenance["data"].items():
+        if before.get(name, {}).get("hash") != part["hash"]:
+            raise CaceError(
+                f"--resume: the {name} data ({', '.join(part['files'])}) are not those that the "
+                f"run in {folder.path} began with; restore them, or start a new run in another "
+                "folder"
+            )
+
+
 def _model(
-    config: Config, base: tuple[CACE, Hyperparameters] | None, train: Part, watcher: Watcher
+    config: Config,
+    base: tuple[CACE, Hyperparameters] | None,
+    data: dict[str, Part],
+    watcher: Watcher,
 ) -> tuple[CACE, Hyperparameters]:
-    elements = _elements(train)
+    train = data["train"]
+    elements = train.elements()
     if base:
         model, settings = base
         unknown = [symbol for symbol in elements if symbol not in settings.elements]
@@ -172,16 +162,17 @@ def _model(
                 f"fine_tune.init_from: the model knows {' '.join(settings.elements)}, but the data "
                 f"contain {' '.join(unknown)}; train a new model"
             )
-        for parameter in model.parameters():
-            parameter.requires_grad_(config.fine_tune.train_only == "all")
-        for parameter in model.readout.parameters():
-            parameter.requires_grad_(True)
+        if config.fine_tune.train_only == "readout":
+            trained = set(model.readout.parameters())
+            for parameter in model.parameters():
+                parameter.requires_grad_(parameter in trained)
     else:
         chosen = train.structures
         mean_neighbors = train.store.n_edges[chosen].sum() / train.store.n_atoms[chosen].sum()
         settings = config.model.hyperparameters(elements, float(mean_neighbors))
         model = CACE(settings).double()
         fit_scales(model, _sample(config, train))
+    check_elements(data, settings.elements, config)
     _set_E0(config, model, settings, train, base is not None)
     for symbol, energy in zip(settings.elements, model.elements.E0.tolist()):
         watcher.say(f"E0 of {symbol}: {energy:.6f} eV")
@@ -202,28 +193,35 @@ def _sample(config: Config, train: Part) -> Graph:
 def _set_E0(
     config: Config, model: CACE, settings: Hyperparameters, train: Part, trained_before: bool
 ) -> None:
-    E0 = config.data.E0
+    """E0 of a new model; of one that was ``trained_before``, only what the data tell otherwise."""
+    E0, elements = config.data.E0, train.elements()
+    before = dict(zip(settings.elements, model.elements.E0.tolist())) if trained_before else {}
     if E0 == "fit":
-        with torch.no_grad():
-            model.elements.E0.zero_()
-        residual = _energies_without_E0(config, model, train) if trained_before else None
-        E0 = reference_energies.fitted(train.store, train.structures, settings.elements, residual)
+        explained = _energies(config, model, train) if trained_before else None
+        found = reference_energies.fitted(train.store, train.structures, elements, explained)
+        found = {symbol: before.get(symbol, 0.0) + energy for symbol, energy in found.items()}
     elif E0 == "isolated":
         frames = []
         if config.data.isolated_atoms:
-            frames = read_frames(config.data.isolated_atoms, keys_of(config), ("energy",))
-        E0 = reference_energies.isolated(frames, train.store, settings.elements)
-    missing = [symbol for symbol in settings.elements if symbol not in E0]
+            frames = read_frames(
+                config.data.isolated_atoms, keys_of(config), ("energy",), naming="data.keys.{label}"
+            )
+        found = reference_energies.isolated(frames, settings.cutoff, train.store, elements)
+    else:
+        found = {} if E0 == "keep" else E0
+    energies = before | found
+    missing = [symbol for symbol in settings.elements if symbol not in energies]
     if missing:
         raise CaceError(
             f"data.E0: expected an energy for every element, found none for {' '.join(missing)}"
         )
+    in_order = [energies[symbol] for symbol in settings.elements]
     with torch.no_grad():
-        model.elements.E0.copy_(torch.tensor([E0[symbol] for symbol in settings.elements]))
+        model.elements.E0.copy_(torch.tensor(in_order, dtype=torch.float64))
 
 
-def _energies_without_E0(config: Config, model: CACE, train: Part) -> np.ndarray:
-    """What a trained model says of the training structures, with its E0 at zero."""
+def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
+    """What a trained model says of the training structures, eV."""
     model = model.double()
     found = []
     for batch in batches(train.structures, train.store, config.training):

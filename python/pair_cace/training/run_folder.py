@@ -2,12 +2,13 @@
 
     config.yaml         the config with all defaults filled in
     provenance.json     versions, seed, hashes of the data
+    train.log           what was said on the way: sizes of the data, E0, the end
     metrics.csv         one row per epoch
     best.cace.pt        averaged weights with the best validation score
     last.cace.pt        averaged weights after the last epoch
     state.pt            weights, optimizer and counters after the last epoch, for --resume
 
-Every file is replaced whole. state.pt is written last, so that an epoch is either in all files or is
+Every file but the log is replaced whole. state.pt is written last, so that an epoch is either in all files or is
 done again; rows of metrics.csv behind the state are dropped on resuming.
 """
 
@@ -36,6 +37,7 @@ class RunFolder:
         self.path = path
         self.config = path / "config.yaml"
         self.provenance = path / "provenance.json"
+        self.log = path / "train.log"
         self.metrics = path / "metrics.csv"
         self.best = path / "best.cace.pt"
         self.last = path / "last.cace.pt"
@@ -49,7 +51,11 @@ class RunFolder:
                 f"{self.path} already holds a run; continue it with --resume, or give another "
                 "folder (folder=...)"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CaceError(f"folder: cannot make {self.path}: {error.strerror}") from error
+        self.log.unlink(missing_ok=True)  # of a run that ended before its first epoch
         with written_whole(self.config) as temporary:
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
             temporary.write_text(text)

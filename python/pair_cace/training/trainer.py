@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from ..nn import CACE
 from ..nn.derivatives import predict
 from .batching import batches, share, shuffled
 from .config import Config, PhaseSection
+from .data import Part
 from .dataset import GraphStore
 from .distributed import Processes
 from .loss import ErrorSums, error_sums, total_loss
@@ -22,14 +22,6 @@ from .refit import NormalEquations, refit_linear_readout
 from .run_folder import RunFolder
 from .schedule import advance, averaged, make_optimizer, start_phase, warmup_factor
 from .watcher import Watcher
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some structures of a store."""
-
-    store: GraphStore
-    structures: np.ndarray
 
 
 class Trainer:
@@ -176,6 +168,12 @@ class Trainer:
         self, phase: PhaseSection, rate: float, train: ErrorSums, valid: ErrorSums, watcher: Watcher
     ) -> None:
         score = float(total_loss(valid, valid.counts(), phase))
+        if not math.isfinite(score):
+            raise CaceError(
+                f"epoch {self.epoch + 1}: the loss on the validation data is not finite; lower "
+                f"optimizer.learning_rate (now {rate:g}) or add schedule.warmup_steps. The epochs "
+                f"before are kept in {self.folder.path}"
+            )
         # Phases weigh differently; "best" is by the weights of the last one throughout.
         final_score = float(total_loss(valid, valid.counts(), self.config.training.phases[-1]))
         if final_score < self.best_score:

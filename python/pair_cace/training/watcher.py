@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import pathlib
 from typing import Any
 
 
@@ -22,3 +24,19 @@ class Watcher:
 
     def close(self) -> None:
         """The run is over."""
+
+
+def with_log(watcher: Watcher, path: pathlib.Path) -> Watcher:
+    """``watcher``, and whatever it is told to say also at the end of the file ``path``."""
+    return _WithLog(watcher, path)
+
+
+class _WithLog(Watcher):
+    def __init__(self, other: Watcher, path: pathlib.Path):
+        self.other, self.path = other, path
+        self.step, self.epoch, self.close = other.step, other.epoch, other.close
+
+    def say(self, text: str) -> None:
+        with open(self.path, "a") as file:
+            file.write(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
+        self.other.say(text)
