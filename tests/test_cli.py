@@ -12,6 +12,7 @@ import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
 from helpers import predict_atoms, random_model, settings_of
 from pair_cace.io.checkpoint import save_checkpoint
+from pair_cace.io.loading import load_model
 from systems import SYSTEMS
 
 from pair_cace import __version__
@@ -94,6 +95,25 @@ def test_eval_finds_the_errors_that_were_put_in(folder):
     assert errors["stress"]["rmse"] == pytest.approx(0.003, abs=1e-9)
     assert "2 frames, 38 atoms" in run.stdout and "force on O" in run.stdout
     assert (folder / "parity.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_eval_writes_what_it_predicts(folder, tmp_path):
+    path = tmp_path / "p.xyz"
+    run = cace("eval", "m.pt", "one.traj", "bare.xyz", "--write", path, cwd=folder)
+    assert run.returncode == 0, run.stderr
+    with_labels, bare = ase.io.read(path, index=":")
+    model, _ = load_model(folder / "m.pt")
+    for atoms in (with_labels, bare):
+        expected = predict_atoms(model, atoms)
+        assert atoms.info["cace_energy"] == pytest.approx(float(expected.energies[0]), abs=1e-6)
+        np.testing.assert_allclose(atoms.arrays["cace_forces"], expected.forces, atol=1e-6)
+    np.testing.assert_allclose(
+        with_labels.info["cace_stress"], predict_atoms(model, with_labels).stresses[0], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        with_labels.get_forces(), ase.io.read(folder / "one.traj").get_forces(), atol=1e-7
+    )
+    assert "cace_stress" not in bare.info and bare.calc is None
 
 
 def test_eval_compares_the_labels_that_are_there(folder):

@@ -46,6 +46,7 @@ class Evaluation:
     energy_per_atom: Pairs | None  # eV/atom, one value per frame
     force: Pairs | None  # eV/Å, one value per component
     stress: Pairs | None  # eV/Å³, one value per component
+    predicted: list[dict[str, np.ndarray]]  # energy, forces (N, 3) and stress (3, 3), by frame
     force_by_element: dict[str, Pairs] = field(default_factory=dict)
 
     @property
@@ -121,5 +122,13 @@ def evaluate(
         energy_per_atom=pairs("energies", divisor=found["n_atoms"]),
         force=pairs("forces"),
         stress=pairs("stresses"),
+        predicted=[
+            {"energy": energy, "forces": forces, "stress": stress}
+            for energy, forces, stress in zip(
+                found["predicted energies"],
+                np.split(found["predicted forces"], np.cumsum(found["n_atoms"])[:-1]),
+                found["predicted stresses"],
+            )
+        ],
         force_by_element={symbol: one for symbol, one in by_element.items() if one},
     )

@@ -25,6 +25,11 @@ LABELS = ("energy", "forces", "stress")
     help="Write the errors here as JSON, in eV and Å.",
 )  # fmt: skip
 @click.option(
+    "--write", "write_file", type=click.Path(path_type=pathlib.Path),
+    help="Write the frames here, as extended XYZ with the model's cace_energy, cace_forces and "
+    "cace_stress beside their labels.",
+)  # fmt: skip
+@click.option(
     "--energy-key", default="energy", show_default=True, help="Label of total energies, eV."
 )
 @click.option("--forces-key", default="forces", show_default=True, help="Label of forces, eV/Å.")
@@ -49,6 +54,7 @@ def evaluate_command(
     data: tuple[pathlib.Path, ...],
     plot: pathlib.Path | None,
     json_file: pathlib.Path | None,
+    write_file: pathlib.Path | None,
     energy_key: str,
     forces_key: str,
     stress_key: str,
@@ -71,7 +77,7 @@ def evaluate_command(
     from ..io.loading import load_model
 
     _check_plot_name(plot)
-    for output in (plot, json_file):
+    for output in (plot, json_file, write_file):
         if output:
             check_output(output, [model, *data])
     for path in data:
@@ -85,10 +91,12 @@ def evaluate_command(
         for path in data
         for frame in iter_frames(path, keys, given, info.elements, file_format, index)
     ]
-    if not any(getattr(frame, label) is not None for frame in frames for label in LABELS):
+    labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
+    if not labelled and not write_file:
         raise CaceError(
             f"expected labels '{energy_key}', '{forces_key}' or '{stress_key}' to compare with, "
-            f"found none in {', '.join(map(str, data))}; name them with --energy-key and so on"
+            f"found none in {', '.join(map(str, data))}; name them with --energy-key and so on, or "
+            "ask for the predictions alone with --write"
         )
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluating", total=len(frames))
@@ -106,6 +114,9 @@ def evaluate_command(
                 f"{lacking[0]}); they do not count for the {label}",
                 err=True,
             )
+    if write_file:
+        _write_frames(frames, evaluation.predicted, write_file)
+        click.echo(f"{write_file}: frames with predictions")
     if json_file:
         _write_json(evaluation, json_file)
         click.echo(f"{json_file}: errors")
@@ -146,6 +157,22 @@ def _print_table(evaluation) -> None:
     Console().print(table)
     if evaluation.energy_per_atom:
         click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
+
+
+def _write_frames(frames, predicted, path: pathlib.Path) -> None:
+    import ase.io
+
+    from ..files import written_whole
+
+    with written_whole(path) as temporary:
+        for frame, values in zip(frames, predicted):
+            atoms = frame.atoms.copy()
+            atoms.calc = frame.atoms.calc  # with the labels that ASE knows
+            atoms.info["cace_energy"] = float(values["energy"])
+            atoms.arrays["cace_forces"] = values["forces"]
+            if atoms.cell.rank == 3:
+                atoms.info["cace_stress"] = values["stress"]
+            ase.io.write(temporary, atoms, format="extxyz", append=True)
 
 
 def _write_json(evaluation, path: pathlib.Path) -> None:
