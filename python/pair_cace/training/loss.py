@@ -80,9 +80,15 @@ def _value_loss(errors: Tensor, loss: LossSection) -> Tensor:
 
 def total_loss(sums: ErrorSums, counts: Tensor, phase: PhaseSection) -> Tensor:
     """The loss of (a part of) a batch whose labelled values are ``counts`` in all its parts."""
-    counts = counts.clamp(min=1)
-    return (
-        phase.energy_weight * sums.energy_loss / counts[0]
-        + phase.force_weight * sums.force_loss / counts[1]
-        + phase.stress_weight * sums.stress_loss / counts[2]
-    )
+    terms = [
+        (phase.energy_weight, sums.energy_loss),
+        (phase.force_weight, sums.force_loss),
+        (phase.stress_weight, sums.stress_loss),
+    ]
+    # What has no weight is left out, so that nothing is differentiated for it.
+    weighted = [
+        weight * loss / count
+        for (weight, loss), count in zip(terms, counts.clamp(min=1))
+        if weight > 0
+    ]
+    return torch.stack(weighted).sum()
