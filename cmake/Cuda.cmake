@@ -30,6 +30,11 @@ if(with_cuda)
     set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
   endif()
   enable_language(CUDA)
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.0)
+    message(FATAL_ERROR "expected nvcc 12.0 or newer for C++20, found ${CMAKE_CUDA_COMPILER_VERSION} in "
+      "${CMAKE_CUDA_COMPILER}. Put a newer one on the PATH first, or do without: -DPAIR_CACE_CUDA=OFF, for pip "
+      "-C cmake.define.PAIR_CACE_CUDA=OFF")
+  endif()
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)    # CMake older than nvcc
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)

@@ -41,11 +41,16 @@ class CommitteeDeviation {
   double energy() const { return energy_; }
   double *of_atoms() { return of_atoms_.data(); }         // (local atoms,) ε_i, 0 for atoms without a row
 
-  // A line for this step; the file is made at the first, or added to if that is not step 0. Throws std::runtime_error if it cannot be.
+  // A line for this step, in place of one of the same step just before. The file is made by a first line of
+  // step 0, and added to by one of a later step; when steps go back, its head is written once more.
+  // Throws std::runtime_error if it cannot be written.
   void write(const std::string &path, int64_t step);
   void close();
 
  private:
+  void open(const std::string &path, int64_t step);
+  void write_head();
+
   int n_models_ = 0, n_local_ = 0;
   std::vector<double> forces_of_atoms_;    // (atoms, models, 3)
   std::vector<double> sums_;               // (models, 1 + 9) energy and virial of this rank
@@ -55,6 +60,7 @@ class CommitteeDeviation {
   std::FILE *file_ = nullptr;
   std::string path_;
   int64_t last_step_ = -1;
+  long last_line_ = 0;    // where it begins
 };
 
 }    // namespace pair_cace

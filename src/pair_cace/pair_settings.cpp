@@ -1,6 +1,7 @@
 #include "pair_settings.h"
 
 #include "chemical_symbols.h"
+#include "ops/cuda/cuda_kernels.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -88,7 +89,8 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
     } else if (keyword == "deviation") {
       const std::string every = next();
       settings.deviation_file = next();
-      if (!utils::is_integer(every) || std::stoll(every) < 1 || settings.deviation_file.empty())
+      // A number of more than nine digits may not fit an int.
+      if (!utils::is_integer(every) || every.size() > 9 || std::stoi(every) < 1 || settings.deviation_file.empty())
         lmp->error->all(FLERR, "Pair style cace: expected 'deviation N file' with N steps of at least "
                                "1, got 'deviation {} {}'", every, settings.deviation_file);
       settings.deviation_every = utils::inumeric(FLERR, every, false, lmp);
@@ -222,9 +224,10 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
   for (std::size_t k = 0; k < models.size(); ++k) {
     const ModelInfo &info = models[k]->info();
     text += fmt::format("Pair style cace: {} (elements {}; cutoff {} Angstrom; {} message-passing "
-                        "layer{}; {}) on {}, {} thread{} per MPI rank\n",
+                        "layer{}; {}{}) on {}, {} thread{} per MPI rank\n",
                         coefficients.paths[k], joined(info.elements), info.cutoff, info.n_layers,
-                        plural(info.n_layers), info.dtype, models[k]->device(), models[k]->threads(),
+                        plural(info.n_layers), info.dtype, info.portable ? ", portable: slow" : "",
+                        models[k]->device(), models[k]->threads(),
                         plural(models[k]->threads()));
     if (info.values_per_ghost > 0 && lmp->comm->nprocs > 1)
       text += fmt::format("  {} MPI ranks; between layers, up to {} values go to every ghost atom and "
@@ -234,6 +237,9 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
     text += fmt::format("{}{} {}", type == 1 ? "  atom types: " : ", ", type,
                         coefficients.elements[type - 1]);
   utils::logmesg(lmp, text + "\n");
+  if (!models.empty() && models[0]->is_on_gpu() && !has_cuda_kernels())
+    lmp->error->warning(FLERR, "Pair style cace: built without nvcc, it runs models on a GPU as plain torch, many times "
+                               "slower than it could; build it again with nvcc on the PATH, or use 'device cpu'");
 }
 
 }    // namespace pair_cace

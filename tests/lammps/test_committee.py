@@ -118,6 +118,66 @@ def test_deviations(tmp_path, committee, keywords, ranks):
     assert header[1:7] == "step max_devi_v min_devi_v avg_devi_v max_devi_f min_devi_f".split()[:6]
 
 
+LINES = """\
+units metal
+read_data atoms.data
+pair_style cace deviation 5 devi.out
+pair_coeff * * {committee} O H
+compute spread all pair cace
+thermo 5
+thermo_style custom step pe c_spread[1]
+{more}
+"""
+
+
+def test_the_last_of_several_evaluations_of_a_step_counts(tmp_path, committee):
+    write_data(tmp_path / "atoms.data", SYSTEMS["liquid"](), ["O", "H"])
+    more = """\
+minimize 0 1e-6 10 40
+print "STEP $(step) $(c_spread[1]:%.15g)"
+reset_timestep 0
+run 0
+displace_atoms all random 0.05 0.05 0.05 7
+run 0
+print "STEP $(step) $(c_spread[1]:%.15g)"
+write_restart r.rest
+"""
+    run = lmp(tmp_path, LINES.format(committee=committee, more=more))
+    assert run.returncode == 0, run.output
+    minimized, displaced = [
+        (int(line.split()[1]), float(line.split()[2]))
+        for line in run.output.splitlines()
+        if line.startswith("STEP")
+    ]
+    table = np.loadtxt(tmp_path / "devi.out")
+    assert table[:, 0].tolist() == [0, 5, 10, 0]
+    for row, (step, largest) in ((table[2], minimized), (table[3], displaced)):
+        assert row[0] == step
+        np.testing.assert_allclose(row[4], largest, rtol=1e-5)
+    heads = [
+        k for k, line in enumerate((tmp_path / "devi.out").read_text().splitlines()) if "#" in line
+    ]
+    assert heads == [0, 4]  # steps went back once
+
+
+def test_a_run_from_a_restart_file_adds_to_the_deviations(tmp_path, committee):
+    write_data(tmp_path / "atoms.data", SYSTEMS["liquid"](), ["O", "H"])
+    run = lmp(tmp_path, LINES.format(
+        committee=committee, more="fix 1 all nve\nrun 10\nwrite_restart r.rest"
+    ))  # fmt: skip
+    assert run.returncode == 0, run.output
+    before = (tmp_path / "devi.out").read_text()
+    (tmp_path / "devi.out").write_text(before + "          12   1.0e")  # killed while writing
+    again = "read_restart r.rest\nfix 1 all nve\nrun 10"
+    for _ in range(2):
+        run = lmp(tmp_path, again)
+        assert run.returncode == 0, run.output
+    text = (tmp_path / "devi.out").read_text()
+    assert text.startswith(before[: before.rindex("10 ")])
+    rows = [line.split()[0] for line in text.splitlines() if not line.startswith("#")]
+    assert rows == ["0", "5", "10", "15", "20", "10", "15", "20"]
+
+
 def test_deviations_in_units_real(tmp_path, committee):
     atoms = SYSTEMS["liquid"]()
     write_data(tmp_path / "atoms.data", atoms, ["O", "H"])
@@ -146,7 +206,7 @@ def test_a_run_that_goes_on_adds_to_the_file(tmp_path, committee):
     first += "write_restart r.bin\nclear\nread_restart r.bin\nfix 1 all nve\nrun 2\nrun 2\n"
     run = lmp(tmp_path, first)
     assert run.returncode == 0, run.output
-    assert np.loadtxt(tmp_path / "devi.out")[:, 0].tolist() == [0, 2, 4, 4, 6, 8]
+    assert np.loadtxt(tmp_path / "devi.out")[:, 0].tolist() == [0, 2, 4, 6, 8]
 
 
 def test_models_of_different_elements(tmp_path, committee):

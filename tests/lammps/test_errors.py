@@ -45,6 +45,7 @@ def run(folder, models, atoms=None, ranks=1, **changes):
         ({"style": "cace committee best"}, "expected mean or first after 'committee', got 'best'"),
         ({"style": "cace deviation 10"}, "expected 'deviation N file' with N steps of at least 1"),
         ({"style": "cace deviation 0 d.out"}, "got 'deviation 0 d.out'"),
+        ({"style": f"cace deviation {10**20} d.out"}, "N steps of at least 1, got"),
         (
             {"style": "cace deviation 10 d.out"},
             "expected several models in pair_coeff because of 'deviation', got 1",
@@ -218,6 +219,14 @@ def test_elements_in_the_wrong_order_are_warned_of(tmp_path, models, masses, war
         "WARNING: Pair style cace: atom type 2 is given as H and has mass 16, type 1 is given as O"
     )
     assert (text in result.output) == warned
+
+
+def test_another_mpi_is_warned_of(tmp_path, models, monkeypatch):
+    warning = "this is one of 4 processes (OMPI_COMM_WORLD_SIZE), but its LAMMPS knows only itself"
+    assert warning not in run(tmp_path, models).output
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    assert warning in run(tmp_path, models).output
+    assert warning not in run(tmp_path, models, ranks=2).output
 
 
 def test_excluding_neighbors_is_warned_of(tmp_path, models):
