@@ -1,5 +1,7 @@
 """The ASE calculator."""
 
+import pickle
+
 import ase
 import numpy as np
 import pytest
@@ -33,6 +35,22 @@ def test_every_property(files, name):
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=1e-10)
     np.testing.assert_allclose(atoms.get_potential_energies(), expected.atom_energies, atol=1e-10)
     np.testing.assert_allclose(atoms.get_stress(voigt=False), expected.stresses[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.cace.pt"])
+def test_other_processes_get_a_calculator_that_works(files, name):
+    atoms = SYSTEMS["triclinic"]()
+    atoms.calc = CACECalculator(files / name)
+    energy = atoms.get_potential_energy()
+    there = pickle.loads(pickle.dumps(atoms))
+    assert there.calc.results["energy"] == energy
+    there.positions += 0.5
+    assert there.get_potential_energy() == pytest.approx(energy, abs=1e-10)
+
+
+def test_a_committee_is_for_lammps(files):
+    with pytest.raises(CaceError, match="expected one model, got 2"):
+        CACECalculator([files / "m.pt", files / "m.pt"])
 
 
 def test_stress_needs_a_cell(files):

@@ -1,7 +1,7 @@
 """Writes a LAMMPS data file of liquid water, type 1 = O and type 2 = H.
 
     python make_water_data.py                          # 64 molecules, placed by this script
-    python make_water_data.py liquid-64.xyz            # any structure of H and O that ASE reads
+    python make_water_data.py FILE                     # any structure of H and O that ASE reads
     python make_water_data.py --repeat 2 2 2 -o water-512.data
 
 Molecules placed by this script stand on a lattice with random orientations, at 0.997 g/cm³:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pathlib
 import warnings
+from typing import Any
 
 import torch
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
@@ -12,6 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from .data.checks import check_structure
 from .data.device_neighbors import DeviceNeighborList
 from .data.graph import Graph
+from .errors import CaceError
 from .io.loading import load_model
 from .nn.derivatives import predict
 from .nn.elements import elements_between
@@ -37,17 +40,41 @@ class CACECalculator(Calculator):
 
     def __init__(self, model: str | pathlib.Path, device: str = "cpu", extrapolate: bool = False):
         super().__init__()
+        if isinstance(model, (list, tuple)):
+            raise CaceError(
+                f"CACECalculator: expected one model, got {len(model)}; make a calculator of each, or "
+                "run them as a committee in LAMMPS"
+            )
         self.model, self.info = load_model(model, device)
         self.device = device
-        self.neighbors = None  # on the device, where there are operations for it
-        if torch.device(device).type == "cuda" and has_cuda_kernels():
-            self.neighbors = DeviceNeighborList(self.info.cutoff, SKIN)
+        self.neighbors = self._own_neighbors()
         self.elements = self.info.elements
         if extrapolate:
             self.elements = elements_between(self.info.hyperparameters)
             warnings.warn(
                 "extrapolate: energies of elements that the model was not trained on are a guess"
             )
+
+    def _own_neighbors(self) -> DeviceNeighborList | None:
+        """On the device, where there are operations for it."""
+        if torch.device(self.device).type == "cuda" and has_cuda_kernels():
+            return DeviceNeighborList(self.info.cutoff, SKIN)
+        return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes, which need not find the model file."""
+        state = self.__dict__ | {"neighbors": None}
+        if isinstance(self.model, torch.jit.ScriptModule):
+            stream = io.BytesIO()
+            torch.jit.save(self.model, stream)
+            state["model"] = stream.getvalue()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self.model, bytes):
+            self.model = torch.jit.load(io.BytesIO(self.model), map_location=self.device)
+        self.neighbors = self._own_neighbors()
 
     def graph(self) -> Graph:
         """Of ``self.atoms``, on the device."""

@@ -16,11 +16,15 @@ from .files import written_whole  # noqa: E402
 def plot_parity(evaluation: Evaluation, path: pathlib.Path, title: str) -> None:
     """Reference against prediction for every quantity that was compared.
 
-    Energies are shown after the constant shift per atom that the table reports.
+    Energies of several frames are shown after the constant shift per atom that the table reports.
     """
     panels: list[tuple[str, Pairs, str]] = []
+    shift = None
     if evaluation.energy_per_atom:
-        panels.append(("energy", evaluation.energy_per_atom_shifted, "eV/atom"))
+        pairs = evaluation.energy_per_atom
+        if pairs.reference.size > 1:
+            pairs, shift = evaluation.energy_per_atom_shifted, evaluation.energy_shift
+        panels.append(("energy", pairs, "eV/atom"))
     if evaluation.force:
         panels.append(("force", evaluation.force, "eV/Å"))
     if evaluation.stress:
@@ -35,7 +39,8 @@ def plot_parity(evaluation: Evaluation, path: pathlib.Path, title: str) -> None:
         axis.scatter(pairs.reference, pairs.predicted, s=4, alpha=0.5, rasterized=True, zorder=2)
         axis.set_xlabel(f"reference {name} ({unit})")
         axis.set_ylabel(f"predicted {name} ({unit})")
-        axis.set_title(f"RMSE {1e3 * pairs.rmse:.3g} m{unit}", fontsize="medium")
+        moved = f" after a shift of {-shift:.4g} {unit}" if name == "energy" and shift else ""
+        axis.set_title(f"RMSE {1e3 * pairs.rmse:.3g} m{unit}{moved}", fontsize="medium")
         axis.ticklabel_format(useOffset=False)
         axis.tick_params(axis="x", labelrotation=30)
     figure.suptitle(title)

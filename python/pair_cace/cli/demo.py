@@ -20,7 +20,7 @@ import click
     help="Of molecular dynamics over which the structure of the melt is averaged.",
 )  # fmt: skip
 def demo(folder: pathlib.Path, epochs: int, steps: int) -> None:
-    """Train a model of a nickel-aluminium alloy and run it in LAMMPS; a few minutes.
+    """Train a model of a nickel-aluminium alloy and run it in LAMMPS; about a minute.
 
     The data are made by LAMMPS with an embedded-atom potential, from cold crystal to hot melt. The
     same molecular dynamics then runs with that potential and with the trained model, and

@@ -72,11 +72,11 @@ def evaluate_command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..data.reading import Keys, iter_frames
+    from ..data.reading import Keys, iter_frames, labels_in
     from ..evaluation import evaluate, graphs_of
     from ..io.loading import load_model
 
-    _check_plot_name(plot)
+    _check_names(plot, write_file, index)
     for output in (plot, json_file, write_file):
         if output:
             check_output(output, [model, *data])
@@ -92,11 +92,11 @@ def evaluate_command(
         for frame in iter_frames(path, keys, given, info.elements, file_format, index)
     ]
     labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
-    if not labelled and not write_file:
+    if not labelled and (plot or json_file or not write_file):
         raise CaceError(
             f"expected labels '{energy_key}', '{forces_key}' or '{stress_key}' to compare with, "
-            f"found none in {', '.join(map(str, data))}; name them with --energy-key and so on, or "
-            "ask for the predictions alone with --write"
+            f"found {labels_in(frames[0])} in {', '.join(map(str, data))}; name them with "
+            "--energy-key and so on, or ask for the predictions alone with --write"
         )
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluating", total=len(frames))
@@ -104,7 +104,8 @@ def evaluate_command(
             module, graphs_of(frames, info.cutoff, batch_atoms), device,
             lambda n_frames: progress.advance(task, n_frames),
         )  # fmt: skip
-    _print_table(evaluation)
+    if labelled:
+        _print_table(evaluation)
     for label in LABELS:
         lacking = [frame.name for frame in frames if getattr(frame, label) is None]
         if 0 < len(lacking) < len(frames):
@@ -136,7 +137,13 @@ def _check_is_data(path: pathlib.Path) -> None:
         )
 
 
-def _check_plot_name(plot: pathlib.Path | None) -> None:
+def _check_names(plot: pathlib.Path | None, write: pathlib.Path | None, index: str) -> None:
+    from ase.io.formats import string2index
+
+    if write and write.suffix not in (".xyz", ".extxyz"):
+        raise CaceError(f"--write: expected a name that ends in .xyz or .extxyz, got {write}")
+    if isinstance(string2index(index), str):
+        raise CaceError(f"--index: expected a number or a range as 0:10, -1 or ::5, got '{index}'")
     if plot and plot.suffix not in (".png", ".pdf", ".svg"):
         raise CaceError(f"--plot: expected a name that ends in .png, .pdf or .svg, got {plot}")
 
@@ -171,7 +178,7 @@ def _write_frames(frames, predicted, path: pathlib.Path) -> None:
             atoms.info["cace_energy"] = float(values["energy"])
             atoms.arrays["cace_forces"] = values["forces"]
             if atoms.cell.rank == 3:
-                atoms.info["cace_stress"] = values["stress"]
+                atoms.info["cace_stress"] = values["stress"].ravel()
             ase.io.write(temporary, atoms, format="extxyz", append=True)
 
 

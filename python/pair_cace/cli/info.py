@@ -25,6 +25,7 @@ def show_info(path: pathlib.Path, as_json: bool) -> None:
         "file": str(path),
         "kind": found.kind,
         "format_version": found.format_version,
+        "portable": found.portable,
         "dtype": found.dtype,
         "parameters": found.n_parameters,
         "units": {"energy": "eV", "length": "Å"},
@@ -42,4 +43,5 @@ def show_info(path: pathlib.Path, as_json: bool) -> None:
                 entry = " ".join(map(str, entry)) if isinstance(entry, list) else entry
                 click.echo(f"  {name + ':':22} {entry}")
         else:
+            value = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
             click.echo(f"{key + ':':24} {value}")

@@ -83,7 +83,8 @@ def iter_frames(
         raise CaceError(
             f"{path}: expected structures, found none"
             + (f" at the index '{index}'" if index != ":" else "")
-            + "; if there are some, ASE took the file for another format: rename it to *.xyz"
+            + "; if there are some, ASE took the file for another format: rename extended XYZ to "
+            "*.xyz, or tell `cace eval` with --format, for instance --format lammps-data"
         )
 
 
@@ -155,12 +156,16 @@ def _shaped(value, shape: tuple[int, ...], name: str, key: str) -> np.ndarray:
     return array
 
 
-def missing_label(frame: Frame, label: str, keys: Keys, naming: str) -> str:
-    """The error of a frame without a label that it must have; ``naming`` as in ``iter_frames``."""
+def labels_in(frame: Frame) -> str:
+    """Names of everything that may be a label, for people."""
     results = frame.atoms.calc.results if frame.atoms.calc else {}
     arrays = set(frame.atoms.arrays) - {"numbers", "positions"}
-    found = sorted(set(results) | set(frame.atoms.info) | arrays)
-    listed = ", ".join(found) if found else "no labels at all"
+    return ", ".join(sorted(set(results) | set(frame.atoms.info) | arrays)) or "no labels at all"
+
+
+def missing_label(frame: Frame, label: str, keys: Keys, naming: str) -> str:
+    """The error of a frame without a label that it must have; ``naming`` as in ``iter_frames``."""
+    listed = labels_in(frame)
     if label == "stress" and frame.atoms.cell.rank < 3:
         return f"{frame.name}: expected a stress, which needs a cell of three vectors, found none"
     return (

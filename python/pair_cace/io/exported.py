@@ -99,6 +99,7 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
         dtype=metadata["dtype"],
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         provenance=json.loads(metadata["provenance"]),
+        portable=metadata["portable"] == "yes",
     )
     return model.eval(), info
 

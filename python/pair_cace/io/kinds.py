@@ -54,7 +54,8 @@ def expect_kind(path: pathlib.Path, *wanted: str) -> str:
     """The kind of ``path``. Raises CaceError, with the next command to type, if it is not wanted."""
     kind = kind_of(path)
     if kind not in wanted:
-        expected = " or ".join(_KINDS[one][0].removeprefix("is ") for one in wanted)
+        named = [one for one in wanted if one != "torch"]  # which says nothing
+        expected = " or ".join(_KINDS[one][0].removeprefix("is ") for one in named)
         what, advice = _KINDS[kind]
         raise CaceError(f"expected {expected}, but {path} {what}; {advice.format(path=path)}")
     return kind

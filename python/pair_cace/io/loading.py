@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import warnings
 
 import torch
 from torch import nn
 
 from ..errors import CaceError
+from ..operations import has_cuda_kernels
 from .checkpoint import load_checkpoint
 from .exported import load_exported
 from .kinds import expect_kind
@@ -22,6 +24,11 @@ def load_model(path: str | pathlib.Path, device: str = "cpu") -> tuple[nn.Module
     """
     path = pathlib.Path(path)
     where = checked_device(device)
+    if where.type == "cuda" and not has_cuda_kernels():
+        warnings.warn(
+            "pair_cace was built without nvcc: models run on a GPU as plain torch, many times slower "
+            "than they could; install it again with nvcc on the PATH"
+        )
     kind = expect_kind(path, "checkpoint", "exported")
     load = load_exported if kind == "exported" else load_checkpoint
     model, info = load(path)

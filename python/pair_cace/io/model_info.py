@@ -18,6 +18,7 @@ class ModelInfo:
     dtype: str  # "float32" or "float64", precision of the weights
     n_parameters: int
     provenance: dict  # where the weights come from, what made the file
+    portable: bool = False  # exported for torch alone
 
     @property
     def elements(self) -> tuple[str, ...]:
