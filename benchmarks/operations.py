@@ -92,7 +92,7 @@ def counted(call: Call, output: torch.Tensor, gradient: bool) -> tuple[float, fl
         size += sum(a[k].numel() * a[k].element_size() for k in call.wanted)
     if call.name == "neighbor_sum":
         n_edges, (_, n_angular, n_rbf, n_weights) = len(a[0]), output.shape
-        products = n_angular * n_rbf
+        products = (n_angular - n_following(call)) * n_rbf
         basis = 40 * n_rbf + 2 * n_angular + products
         size += n_edges * a[3][0].numel() * a[3].element_size()
         n_terms = len({0, 3} & set(call.wanted)) if gradient else 1
@@ -116,6 +116,13 @@ def counted(call: Call, output: torch.Tensor, gradient: bool) -> tuple[float, fl
     if call.name == "mixed_invariants":
         flops += columns * flops_of_invariants(call) * (call.arguments[4] if gradient else 1)
     return flops, size
+
+
+def n_following(call: Call) -> int:
+    """Angular functions whose sums follow from others (src/pair_cace/ops/kernels/lower_degrees.h)."""
+    vectors, weights, l_max = call.arguments[0], call.arguments[3], call.arguments[8]
+    follow = vectors.dtype == torch.float32 and not vectors.is_cuda and weights.shape[1] == 1
+    return len(triples_up_to(l_max - 2)) if follow and l_max >= 2 else 0
 
 
 def flops_of_invariants(call: Call) -> int:

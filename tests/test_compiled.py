@@ -146,6 +146,16 @@ def test_threads_do_not_change_the_result(kind):
     assert_close(found.forces, expected.forces)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float64", "float32"])
+@pytest.mark.parametrize("species", ["O", "HO"])
+def test_fewer_species_than_columns(species, dtype):
+    """The first layer then sums by species."""
+    atoms = SYSTEMS["liquid"]()
+    atoms.symbols = (list(species) * len(atoms))[: len(atoms)]
+    settings = settings_of("T2-all", n_atom_basis=3)
+    assert_both_ways_agree(settings, Graph.of(atoms, CUTOFF), dtype)
+
+
 # ---- derivatives of each operation alone ---------------------------------------------------------
 
 N_ATOMS, N_EDGES, L_MAX, N_RBF, N_RADIAL, K = 4, 9, 2, 2, 2, 2
@@ -183,6 +193,26 @@ def test_derivatives_of_neighbor_sum(n_degrees, columns):
         )
 
     check_derivatives(operation, (vectors, weights, frequencies))
+
+
+@pytest.mark.parametrize("weights_by_degree", [False, True])
+@pytest.mark.parametrize("columns", [1, 20])
+@pytest.mark.parametrize("l_max", range(9))
+def test_neighbor_sum_in_float32(l_max, columns, weights_by_degree):
+    """With one weight for all degrees, sums of low ones follow from those of higher ones, and so do derivatives."""
+    n_degrees = l_max + 1 if weights_by_degree else 1
+    vectors, senders, receivers = edges()
+    inputs = (vectors, random(N_ATOMS, n_degrees, columns), random(2))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        x = [one.detach().to(dtype).requires_grad_(True) for one in inputs]
+        raw = neighbor_sum(x[0], senders, receivers, x[1], x[2], 0.8, 3.5, 5, l_max, N_ATOMS)
+        shares = torch.linspace(-1.0, 1.0, raw.numel(), dtype=torch.float64).to(dtype)
+        first = torch.autograd.grad((raw.flatten() * shares).sum(), x, create_graph=True)
+        second = torch.autograd.grad(first[0].square().sum(), x)
+        found.append([raw.detach(), *(g.detach() for g in first), *second])
+    for single, double in zip(*found, strict=True):
+        assert torch.allclose(single.double(), double, rtol=0, atol=5e-5 * double.abs().max().item())
 
 
 @pytest.mark.parametrize("columns", [K, C])

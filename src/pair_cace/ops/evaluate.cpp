@@ -6,6 +6,7 @@
 #include "ghost_exchange.h"
 #include "layer_in_chunks.h"
 #include "model_weights.h"
+#include "species_table.h"
 
 #include <ATen/Dispatch.h>
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -64,7 +65,8 @@ template <class Real> class Evaluation {
         energies_(new_table(1)), gradient_(at::zeros_like(vectors)),
         totals_(new_table(model.n_readout())), grad_totals_(new_table(model.n_readout()))
   {
-    weights_.push_back(model.sender.unsqueeze(1));
+    if (table_.layer) species_ = SpeciesTable::fewer_than_columns<Real>(model.sender);
+    weights_.push_back(species_ ? species_->one_hot.unsqueeze(1) : model.sender.unsqueeze(1));
     for (int64_t t = 0; t < model.n_layers(); ++t) {
       networks_.emplace_back(model.messages[t].network);
       weights_.push_back(
@@ -135,6 +137,10 @@ template <class Real> class Evaluation {
     layer.mixing.n_radial = static_cast<int>(model_.n_radial());
     layer.mixing.n_basis = static_cast<int>(model_.n_basis());
     layer.mixing.n_weights = layer.sum.n_weights;
+    if (t == 0 && species_) {
+      layer.mixing.n_weights = layer.mixing.n_basis;
+      layer.species = data_of<Real>(species_->rows);
+    }
     layer.mixing.n_atoms = n_atoms_;
     layer.mixing.weight.value = data_of<Real>(kept.mixing);
     layer.mixing.receiver.value = data_of<Real>(model_.receiver);
@@ -158,7 +164,7 @@ template <class Real> class Evaluation {
       layer.grad_basis = data_of<Real>(grad_basis_);
     }
     if (!is_last) {
-      kept.raw = new_table(layer.sum.size());
+      kept.raw = new_table(table_.layer ? layer.sum.summed_size() : layer.sum.size());
       layer.raw = data_of<Real>(kept.raw);
     }
     if (model_.has_network(t)) {
@@ -284,6 +290,7 @@ template <class Real> class Evaluation {
   Shares shares_;
   TailOf<Real> readout_;
   std::vector<TailOf<Real>> networks_;
+  std::optional<SpeciesTable> species_;    // of the senders, if the first layer sums by species
   Tensor energies_, gradient_, totals_, grad_totals_;
   Tensor grad_message_, grad_basis_;    // by the messages M and Ar, and by the A they are made of
   Tensors weights_;    // of the senders, (senders, n_degrees, columns), of every layer

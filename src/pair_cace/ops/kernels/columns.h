@@ -3,6 +3,7 @@
 #pragma once
 
 #include "invariants.h"
+#include "lower_degrees.h"
 #include "transpose.h"
 
 namespace pair_cace {
@@ -39,6 +40,14 @@ template <class T> struct ColumnInvariants {
   }
 };
 
+// What memory holds of the raw sums: the 𝐥 from first_summed on, and columns w, or if there are n_species one for
+// every species, with raw_w = Σ_species θ_{species,w} raw_species.
+template <class Real> struct RawInMemory {
+  int first_summed = 0;
+  int n_species = 0;
+  const Real *species = nullptr;    // (n_species, n_weights)
+};
+
 // Radial mixing: mixed_𝐥 = Σ_n raw_{𝐥,n,w} W^(l)_{n,n',c} and A_𝐥 = θ'_q mixed_𝐥, with c = (s, q), w = s or c.
 template <class T> class Columns {
   using Real = RealOf<T>;
@@ -46,33 +55,41 @@ template <class T> class Columns {
 
  public:
   // Of task: the shape and the weights.
-  explicit Columns(const Mixing<Real> &task)
-      : task_(task), n_angular_(task.n_angular()), n_channels_(task.n_channels()),
-        size_(n_angular_ * task.n_rbf * task.n_weights), raw_(size_), grad_raw_(size_),
-        receiver_(task.n_basis), grad_receiver_(task.n_basis), mixed_(n_angular_),
+  explicit Columns(const Mixing<Real> &task, const RawInMemory<Real> &memory = {})
+      : task_(task), memory_(memory), n_angular_(task.n_angular()), n_channels_(task.n_channels()),
+        column_size_(n_angular_ * task.n_rbf),
+        n_in_memory_(memory.n_species > 0 ? memory.n_species : task.n_weights),
+        size_((n_angular_ - memory.first_summed) * task.n_rbf * n_in_memory_),
+        raw_(column_size_ * task.n_weights), grad_raw_(column_size_ * task.n_weights),
+        by_species_(column_size_ * memory.n_species), receiver_(task.n_basis), grad_receiver_(task.n_basis), mixed_(n_angular_),
         grad_mixed_(at_once * n_angular_), place_(size_),
         weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
         weight_tangent_(is_dual<T> && task.weight.tangent ? weight_.size() : 0)
   {
     int at = 0;
-    for (int k = 0; size_ > 0 && k < n_angular_; ++k)
+    for (int k = memory.first_summed; size_ > 0 && k < n_angular_; ++k)
       for (int n = 0; n < task.n_rbf; ++n)
-        for (int w = 0; w < task.n_weights; ++w)
+        for (int w = 0; w < n_in_memory_; ++w)
           place_[at++] = (w * task.n_rbf + n) * n_angular_ + k;
     if (size_ == 0) return;
     arrange(task.weight.value, weight_.data());
     if (is_dual<T> && task.weight.tangent) arrange(task.weight.tangent, weight_tangent_.data());
   }
 
-  int size() const { return size_; }    // raw sums of an atom; 0 if there are none
+  int size() const { return size_; }    // raw sums of an atom in memory; 0 if there are none
 
   // The raw sums of n ≤ lanes atoms, and their θ'.
   void open(const Input<Real> &raw, const Input<Real> &receiver, int n)
   {
-    if (size_ > 0)
+    if (size_ > 0) {
+      T *read = memory_.species ? by_species_.data() : raw_.data();
       inputs_to_lanes<T>(
           raw, [&](int i) { return int64_t(i) * size_; }, n, size_,
-          [&](int at) -> T & { return raw_[place_[at]]; });
+          [&](int at) -> T & { return read[place_[at]]; });
+      for (int at = 0; at < n_in_memory_ * column_size_; at += n_angular_)
+        make_lower_degrees(memory_.first_summed, 1, [&](int k) { return read + at + k; });
+      if (memory_.species) weight_species();
+    }
     inputs_to_lanes<T>(
         receiver, [&](int i) { return int64_t(i) * task_.n_basis; }, n, task_.n_basis,
         [&](int q) -> T & { return receiver_[q]; });
@@ -165,15 +182,48 @@ template <class T> class Columns {
   // Gradients of all columns that were added, in rows of memory; null ones are not wanted.
   void write_gradients(Real *grad_raw, Real *grad_receiver, int n)
   {
-    if (grad_raw)
+    if (grad_raw) {
+      V *found = grad_raw_.data();
+      if constexpr (!is_dual<T>)
+        if (memory_.species) found = gradient_by_species();
+      for (int at = 0; at < n_in_memory_ * column_size_; at += n_angular_)
+        add_lower_degrees(memory_.first_summed, 1, [&](int k) { return found + at + k; });
       lanes_to_rows<Real>([&](int i) { return grad_raw + int64_t(i) * size_; }, n, size_,
-                          [&](int at) { return grad_raw_[place_[at]]; }, Overwrite());
+                          [&](int at) { return found[place_[at]]; }, Overwrite());
+    }
     if (grad_receiver)
       lanes_to_rows<Real>([&](int i) { return grad_receiver + int64_t(i) * task_.n_basis; }, n,
                           task_.n_basis, [&](int q) { return grad_receiver_[q]; }, Overwrite());
   }
 
  private:
+  // raw_ from by_species_
+  void weight_species()
+  {
+    for (int w = 0; w < task_.n_weights; ++w)
+      for (int at = 0; at < column_size_; ++at) {
+        T sum = zero<T>();
+        for (int s = 0; s < memory_.n_species; ++s)
+          sum += broadcast(species_weight(s, w)) * by_species_[s * column_size_ + at];
+        raw_[w * column_size_ + at] = sum;
+      }
+  }
+
+  // grad_raw_ to by_species_
+  V *gradient_by_species()
+  {
+    for (int s = 0; s < memory_.n_species; ++s)
+      for (int at = 0; at < column_size_; ++at) {
+        V sum{};
+        for (int w = 0; w < task_.n_weights; ++w)
+          sum += broadcast(species_weight(s, w)) * grad_raw_[w * column_size_ + at];
+        by_species_[s * column_size_ + at] = sum;
+      }
+    return by_species_.data();
+  }
+
+  Real species_weight(int species, int w) const { return memory_.species[species * task_.n_weights + w]; }
+
   // W (l, n, n', c) to (c, n', l, n), the order in which it is used.
   void arrange(const Real *from, Real *to) const
   {
@@ -206,13 +256,17 @@ template <class T> class Columns {
   }
 
   const Mixing<Real> &task_;
-  int n_angular_, n_channels_, size_;
+  RawInMemory<Real> memory_;
+  int n_angular_, n_channels_;
+  int column_size_;                      // raw sums of a column
+  int n_in_memory_, size_;               // columns, and sums of an atom
   Scratch<T> raw_;         // (n_weights, n_rbf, N_l): a column reads on
   Scratch<V> grad_raw_;
+  Scratch<T> by_species_;    // (n_species, n_rbf, N_l), the raw sums or their gradient
   Scratch<T> receiver_;
   Scratch<V> grad_receiver_;
   Scratch<T> mixed_, grad_mixed_;            // (N_l) of one column, (at_once, N_l)
-  Scratch<int> place_;                       // of (N_l, n_rbf, n_weights), as it is in memory, in raw_
+  Scratch<int> place_;                       // of (𝐥, n_rbf, columns), as it is in memory, in raw_ or by_species_
   Scratch<Real> weight_, weight_tangent_;    // W in the order (c, n', l, n)
 };
 

@@ -8,6 +8,7 @@
 #include "host_device.h"
 
 #include <cstdint>
+#include <type_traits>
 
 namespace pair_cace {
 
@@ -70,6 +71,18 @@ template <class Real> struct NeighborSum {
   int n_copies = 1;                    // of small gradients; on a GPU, atoms add to different ones
 
   PAIR_CACE_HD int row() const { return n_degrees * n_weights; }
+
+  // The 𝐥 from here on are summed; those before follow (lower_degrees.h). In float64 all are summed: û is
+  // r / (|r| + 1e-9 Å), which float64 can tell from a vector of length 1, and float32 cannot.
+  int first_summed() const
+  {
+    const bool follow = std::is_same_v<Real, float> && n_degrees == 1 && basis.l_max >= 2;
+    return follow ? n_angular_up_to(basis.l_max - 2) : 0;
+  }
+  int64_t summed_size() const
+  {
+    return int64_t(basis.n_angular() - first_summed()) * basis.n_rbf * n_weights;
+  }
   PAIR_CACE_HD int64_t size() const { return int64_t(basis.n_angular()) * basis.n_rbf * n_weights; }    // of raw
 };
 
@@ -156,9 +169,10 @@ template <class Real> struct Layer {
   Tail<Real> message;                   // to (n_degrees, 1 or columns) before θ
   int next_degrees = 0, next_weights = 0;
   const Real *sender = nullptr;         // (N, K) θ
+  const Real *species = nullptr;        // (sum.n_weights, K) θ of a species, if the sum is by species
   bool is_first = true;
 
-  Real *raw = nullptr;                  // (N, N_l, n_rbf, n_weights); null in the last layer
+  Real *raw = nullptr;                  // (N, sum.summed_size()); null in the last layer
   Real *totals = nullptr;               // (N, n_readout), added up over the layers
   Real *grad_totals = nullptr;
   Real *message_inputs = nullptr;       // (N, n_message)

@@ -1,6 +1,8 @@
 // A whole layer of a model, from edges to the first outputs of the dense layers, and back: what lies
 // between is made for as many atoms as there are lanes, stays in the cache, and is forgotten.
 //
+// A neighbour sum that can be one by species, with fewer columns, is (see `species`).
+//
 // Counted per atom: the neighbour sum and the mixing (see there) and, with n outputs and M columns, M N_B n
 // multiply-adds for the dense layers and as many for their gradient. Read and written: the edges and a row
 // of raw (not in the last layer), once each way; with messages M or Ar also A of the layer before and of this one.
@@ -22,9 +24,10 @@ template <class V> class LayerEvaluation {
  public:
   explicit LayerEvaluation(const Layer<Real> &task)
       : task_(task), n_outputs_(task.n_readout + task.n_message), n_channels_(task.mixing.n_channels()),
-        summation_(task.sum), columns_(task.mixing),
+        summation_(task.sum),
+        columns_(task.mixing, {task.sum.first_summed(), task.species ? task.sum.n_weights : 0, task.species}),
         column_(ColumnInvariants<V>::of(task.mixing.l_max, task.mixing.nu_max)),
-        readout_(task.readout), message_(task.message), raw_(lanes * task.sum.size()),
+        readout_(task.readout), message_(task.message), raw_(lanes * task.sum.summed_size()),
         slabs_(task.mixing.n_radial, task.mixing.n_angular(), n_channels_),
         extra_(task.mixing.extra.value ? at_once * slab_size() : 0),
         grad_slabs_(task.grad_basis ? at_once * slab_size() : 0),
@@ -38,7 +41,7 @@ template <class V> class LayerEvaluation {
   void values(int64_t first)
   {
     open(first);
-    make_outputs(task_.raw + first * task_.sum.size());
+    make_outputs(task_.raw + first * task_.sum.summed_size());
     write(task_.totals, task_.n_readout, outputs_.data());
     if (task_.n_message == 0) return;
     V *inputs = outputs_.data() + task_.n_readout;
@@ -75,7 +78,7 @@ template <class V> class LayerEvaluation {
     open(first);
     read(task_.grad_totals, task_.n_readout, grad_outputs_.data());
     if (task_.n_message > 0) add_gradients_of_message();
-    columns_.open({task_.raw + first * task_.sum.size(), nullptr}, receivers(), n_);
+    columns_.open({task_.raw + first * task_.sum.summed_size(), nullptr}, receivers(), n_);
     add_gradients(true);
   }
 
@@ -112,7 +115,7 @@ template <class V> class LayerEvaluation {
   // Adds to the totals of the layers before.
   void make_outputs(Real *raw)
   {
-    const int64_t size = task_.sum.size();
+    const int64_t size = task_.sum.summed_size();
     for (int i = 0; has_sum() && i < n_; ++i) summation_.values(first_ + i, raw + i * size);
     columns_.open({raw, nullptr}, receivers(), n_);
     if (!task_.is_first) read(task_.totals, task_.n_readout, outputs_.data());
@@ -213,7 +216,7 @@ template <class V> class LayerEvaluation {
     if (!has_sum()) return;
     columns_.write_gradients(raw_.data(), nullptr, n_);
     for (int i = 0; i < n_; ++i)
-      summation_.gradients(first_ + i, raw_.data() + i * task_.sum.size(), adds);
+      summation_.gradients(first_ + i, raw_.data() + i * task_.sum.summed_size(), adds);
   }
 
   // The gradient by A as the next layer asks for it.

@@ -1,11 +1,12 @@
 // Sums over neighbours. The basis, and all gradients, have one edge per lane. The sums have one column of
 // the weights per lane if these fill a vector, or one pair of radial function and column if they are few.
 //
-// Counted per edge, with P = N_l · n_rbf, W = n_weights: value P·W multiply-adds; gradient P·W by the
+// Counted per edge, with P = n_rbf times the 𝐥 that are summed, W = n_weights: value P·W multiply-adds; gradient P·W by the
 // vector, P·W by the weights. Read: 12 bytes of vector and the weights of the sender; written: none.
 #pragma once
 
 #include "edge_basis.h"
+#include "lower_degrees.h"
 #include "transpose.h"
 
 namespace pair_cace {
@@ -19,7 +20,7 @@ template <class T> class NeighborSummation {
  public:
   explicit NeighborSummation(const NeighborSum<Real> &task)
       : task_(task), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
-        n_weights_(task.n_weights), n_products_(n_angular_ * n_rbf_),
+        n_weights_(task.n_weights), first_summed_(task.first_summed()), n_products_(n_angular_ * n_rbf_),
         row_(task.row()), columns_(vectors_for<Real>(n_weights_)),
         pairs_(vectors_for<Real>(n_rbf_ * n_weights_)), by_pairs_(saves_by_pairs()),
         basis_(task.basis, task.frequencies),
@@ -31,7 +32,7 @@ template <class T> class NeighborSummation {
         grad_radial_(n_rbf_), grad_angular_(n_angular_), grad_frequencies_(n_rbf_)
   {}
 
-  // raw (N_l, n_rbf, n_weights) of the atom
+  // raw (summed 𝐥, n_rbf, n_weights) of the atom
   void values(int64_t atom, Real *raw)
   {
     sums_.clear();
@@ -42,12 +43,12 @@ template <class T> class NeighborSummation {
         add_by_columns();
     });
     if (by_pairs_)
-      store_rows(raw, n_angular_, n_rbf_ * n_weights_, pairs_);
+      store_rows(raw, first_summed_, n_angular_, n_rbf_ * n_weights_, pairs_);
     else
-      store_rows(raw, n_products_, n_weights_, columns_);
+      store_rows(raw, first_summed_ * n_rbf_, n_products_, n_weights_, columns_);
   }
 
-  // From the gradient by its raw. That by the vectors is added if `adds`.
+  // From the gradient by its raw, of the same shape. That by the vectors is added if `adds`.
   void gradients(int64_t atom, const Real *grad_raw, bool adds = false)
   {
     const bool by_chi = task_.grad_vectors || task_.grad_frequencies;
@@ -86,18 +87,19 @@ template <class T> class NeighborSummation {
     }
   }
 
-  // The 𝐥 that share the weights of degree d begin here; all do if there is one weight for all l.
+  // The summed 𝐥 that share the weights of degree d begin here; all do if there is one weight for all l.
   int first_angular(int d) const
   {
-    return task_.n_degrees == 1 ? d * n_angular_ : angular_before(d);
+    if (task_.n_degrees > 1) return angular_before(d);
+    return d == 0 ? first_summed_ : n_angular_;
   }
 
-  void store_rows(Real *raw, int n_rows, int size, int vectors)
+  void store_rows(Real *raw, int begin, int end, int size, int vectors)
   {
     for (int c = 0; c < vectors; ++c) {
       const FirstLanes<Real> used(size - c * lanes);
-      for (int p = 0; p < n_rows; ++p)
-        used.store(raw + p * size + c * lanes, sums_[p * vectors + c]);
+      for (int p = begin; p < end; ++p)
+        used.store(raw + (p - begin) * size + c * lanes, sums_[p * vectors + c]);
     }
   }
 
@@ -105,7 +107,7 @@ template <class T> class NeighborSummation {
 
   void add_by_columns()
   {
-    for (int k = 0; k < n_angular_; ++k)
+    for (int k = first_summed_; k < n_angular_; ++k)
       for (int n = 0; n < n_rbf_; ++n)
         chi_[k * n_rbf_ + n] = basis_.angular()[k] * basis_.radial()[n];
     const Real *chi = reinterpret_cast<const Real *>(chi_.data());
@@ -151,7 +153,8 @@ template <class T> class NeighborSummation {
   // Multiplications per edge of either way; a pair is made by one that is stored.
   bool saves_by_pairs() const
   {
-    return 2 * task_.n_degrees * n_rbf_ + n_angular_ * pairs_ < n_products_ * columns_;
+    const int n_summed = n_angular_ - first_summed_;
+    return 2 * task_.n_degrees * n_rbf_ + n_summed * pairs_ < n_summed * n_rbf_ * columns_;
   }
 
   // Pairs of an edge, and room for what is stored behind the last weight.
@@ -247,7 +250,7 @@ template <class T> class NeighborSummation {
           const T angular = basis_.angular()[k];
           for (int n = 0; n < n_rbf_; ++n) {
             const int p = k * n_rbf_ + n;
-            const Real *g = grad_raw + p * n_weights_ + w;
+            const Real *g = grad_raw + (p - first_summed_ * n_rbf_) * n_weights_ + w;
             const V chi = result_of(angular * basis_.radial()[n]);
             T sum[2] = {w == 0 ? zero<T>() : grad_chi_[p], zero<T>()};
 #pragma GCC unroll 12
@@ -274,16 +277,17 @@ template <class T> class NeighborSummation {
   {
     for (int k = 0; k < n_angular_; ++k) grad_angular_[k] = zero<T>();
     in_pieces<8>(n_rbf_, [&]<int size>(int n, std::integral_constant<int, size>) {
-      T grad_radial[size];
+      T radial[size], grad_radial[size];
+      for (int i = 0; i < size; ++i) radial[i] = basis_.radial()[n + i];
       for (T &one : grad_radial) one = zero<T>();
-      for (int k = 0; k < n_angular_; ++k) {
+      for (int k = first_summed_; k < n_angular_; ++k) {
         const T angular = basis_.angular()[k];
         T grad_angular = grad_angular_[k];
 #pragma GCC unroll 8
         for (int i = 0; i < size; ++i) {
           const T grad_chi = grad_chi_[k * n_rbf_ + n + i];
           grad_radial[i] += grad_chi * angular;
-          grad_angular += grad_chi * basis_.radial()[n + i];
+          grad_angular += grad_chi * radial[i];
         }
         grad_angular_[k] = grad_angular;
       }
@@ -305,7 +309,7 @@ template <class T> class NeighborSummation {
   }
 
   const NeighborSum<Real> &task_;
-  int n_angular_, n_rbf_, n_weights_, n_products_;
+  int n_angular_, n_rbf_, n_weights_, first_summed_, n_products_;
   int row_;                 // weights of a sender
   int columns_, pairs_;     // vectors for all weights, and for all pairs
   bool by_pairs_;
@@ -325,15 +329,30 @@ template <class T> class NeighborSummation {
 template <class T> void neighbor_sum(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   NeighborSummation<T> summation(task);
-  for (int64_t atom = begin; atom < end; ++atom) summation.values(atom, task.raw + atom * task.size());
+  const int first = task.first_summed(), row = task.basis.n_rbf * task.n_weights;
+  for (int64_t atom = begin; atom < end; ++atom) {
+    auto *raw = task.raw + atom * task.size();
+    summation.values(atom, raw + first * row);
+    make_lower_degrees(first, row, [&](int k) { return raw + k * row; });
+  }
 }
 
 template <class T>
 void neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
 {
+  using Real = RealOf<T>;
   NeighborSummation<T> summation(task);
-  for (int64_t atom = begin; atom < end; ++atom)
-    summation.gradients(atom, task.grad_raw + atom * task.size(), task.adds_to_vectors);
+  const int first = task.first_summed(), row = task.basis.n_rbf * task.n_weights;
+  Scratch<Real> with_lower(first > 0 ? task.size() : 0);
+  for (int64_t atom = begin; atom < end; ++atom) {
+    const Real *grad_raw = task.grad_raw + atom * task.size();
+    if (first > 0) {
+      std::memcpy(with_lower.data(), grad_raw, task.size() * sizeof(Real));
+      add_lower_degrees(first, row, [&](int k) { return with_lower.data() + k * row; });
+      grad_raw = with_lower.data() + first * row;
+    }
+    summation.gradients(atom, grad_raw, task.adds_to_vectors);
+  }
   summation.finish();
 }
 
