@@ -38,8 +38,8 @@ from pair_cace.data.graph import Graph
 from pair_cace.io.checkpoint import save_checkpoint
 from pair_cace.io.loading import load_model
 from pair_cace.nn import CACE
-from torch.autograd import DeviceType
 from step import TASKS, WAYS, new_model, settings_of
+from torch.autograd import DeviceType
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(sys.executable).parent

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from pair_cace import _core
 
 HERE = pathlib.Path(__file__).parent

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from helpers import KINDS, random_model, settings_of
-from pair_cace import CACECalculator
 from pair_cace.data.device_neighbors import DeviceNeighborList
 from pair_cace.data.graph import Graph
 from pair_cace.data.neighbors import neighbor_list
@@ -12,6 +11,8 @@ from pair_cace.nn.derivatives import predict
 from run_lmp import single_point
 from systems import CUTOFF, SYSTEMS
 from test_device_neighbors import in_order
+
+from pair_cace import CACECalculator
 
 RELATIVE = {torch.float64: 1e-10, torch.float32: 1e-5}
 

@@ -114,6 +114,10 @@ def test_files_that_are_no_config(tmp_path, text, message):
         load_config(tmp_path / "latin.yaml")
 
 
+def test_nothing_behind_test(config_file):
+    assert load_config(config_file(), ["data.test=null"]).data.test == ()
+
+
 def test_overrides(config_file):
     config = load_config(
         config_file(), ["model.n_layers=1", "data.E0={Cu: 1.0, Au: 2}", "loss.kind=huber"]
