@@ -119,6 +119,28 @@ def test_eval_writes_what_it_predicts(folder, tmp_path):
     assert "_JSON" not in path.read_text()  # plain numbers for other readers
 
 
+def test_eval_by_groups(folder, tmp_path):
+    frames = [ase.io.read(folder / name) for name in ("one.traj", "two.traj", "one.traj")]
+    for atoms, group in zip(frames, ("crystal", "melt", None), strict=True):
+        if group:
+            atoms.info["config_type"] = group
+    ase.io.write(tmp_path / "all.traj", frames)
+    run = cace(
+        "eval", "m.pt", tmp_path / "all.traj", "--by", "config_type", "--json", tmp_path / "e.json",
+        cwd=folder,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    groups = json.loads((tmp_path / "e.json").read_text())["by"]
+    assert list(groups) == ["crystal", "melt", "no config_type"] and "melt" in run.stdout
+    assert groups["no config_type"] == groups["crystal"]
+    assert [one["n_atoms"] for one in groups.values()] == [14, 24, 14]
+    assert groups["crystal"]["energy_shift"] == pytest.approx(0.502, abs=1e-9)
+    assert groups["melt"]["energy_shift"] == pytest.approx(0.498, abs=1e-9)
+    assert groups["melt"]["errors"]["force on O"]["rmse"] == pytest.approx(0.010, abs=1e-9)
+    run = cace("eval", "m.pt", "one.traj", "--by", "kind", cwd=folder)
+    assert run.returncode == 1 and "--by: no frame has 'kind'; found" in run.stderr
+
+
 def test_eval_compares_the_labels_that_are_there(folder):
     run = cace("eval", "m.pt", "energies.traj", cwd=folder)
     assert run.returncode == 0, run.stderr

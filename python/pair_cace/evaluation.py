@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from .data.graph import Graph
 from .data.labels import Labels
 from .data.reading import Frame
 from .nn.derivatives import predict
+
+
+QUANTITIES = ("energies", "forces", "stresses")
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,83 @@ class Pairs:
         return float(np.mean(np.abs(self.errors)))
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Labels and predictions of S frames with N atoms in all; labels are NaN where there are none."""
+
+    n_atoms: np.ndarray  # (S,)
+    species: np.ndarray  # (N,)
+    labels: dict[str, np.ndarray]  # energies (S,) eV, forces (N, 3) eV/Å, stresses (S, 3, 3) eV/Å³
+    predicted: dict[str, np.ndarray]
+
+    def of_frames(self, chosen: np.ndarray) -> "Compared":
+        """What belongs to the frames where ``chosen`` (S,) is true."""
+        atoms = np.repeat(chosen, self.n_atoms)
+
+        def part(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {
+                name: x[atoms if name == "forces" else chosen] for name, x in values.items()
+            }
+
+        return Compared(
+            self.n_atoms[chosen], self.species[atoms], part(self.labels), part(self.predicted)
+        )
+
+    def pairs(self, name: str, divisor=1.0, select=slice(None)) -> Pairs | None:
+        """Of the values that have a label; a prediction that is NaN is one, and is to be seen."""
+        reference, predicted = (x[name][select] / divisor for x in (self.labels, self.predicted))
+        known = np.isfinite(reference)
+        return Pairs(reference[known], predicted[known]) if known.any() else None
+
+
 @dataclass
 class Evaluation:
     """Everything that was compared; quantities without reference values are None."""
 
-    n_frames: int
-    n_atoms: int
+    compared: Compared
     energy_per_atom: Pairs | None  # eV/atom, one value per frame
     force: Pairs | None  # eV/Å, one value per component
     stress: Pairs | None  # eV/Å³, one value per component
-    predicted: list[dict[str, np.ndarray]]  # energy, forces (N, 3) and stress (3, 3), by frame
-    force_by_element: dict[str, Pairs] = field(default_factory=dict)
+    force_by_element: dict[str, Pairs]
+
+    @classmethod
+    def of(cls, compared: Compared) -> "Evaluation":
+        by_element = {
+            chemical_symbols[z]: compared.pairs("forces", select=compared.species == z)
+            for z in np.unique(compared.species)
+        }
+        return cls(
+            compared,
+            energy_per_atom=compared.pairs("energies", divisor=compared.n_atoms),
+            force=compared.pairs("forces"),
+            stress=compared.pairs("stresses"),
+            force_by_element={symbol: one for symbol, one in by_element.items() if one},
+        )
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.compared.n_atoms)
+
+    @property
+    def n_atoms(self) -> int:
+        return int(self.compared.n_atoms.sum())
+
+    def by(self, groups: Sequence[str]) -> dict[str, "Evaluation"]:
+        """Of the frames of every group; ``groups`` names that of each frame."""
+        names = np.array(groups)
+        return {
+            str(name): Evaluation.of(self.compared.of_frames(names == name))
+            for name in dict.fromkeys(groups)
+        }
+
+    def predicted_frames(self) -> Iterator[dict[str, np.ndarray]]:
+        """energy, forces (N, 3) and stress (3, 3) of frame after frame."""
+        found = self.compared.predicted
+        ends = np.cumsum(self.compared.n_atoms)[:-1]
+        for energy, forces, stress in zip(
+            found["energies"], np.split(found["forces"], ends), found["stresses"], strict=True
+        ):
+            yield {"energy": energy, "forces": forces, "stress": stress}
 
     @property
     def energy_shift(self) -> float:
@@ -101,34 +170,16 @@ def evaluate(
         n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures)
         columns["n_atoms"].append(n_atoms.numpy())
         columns["species"].append(graph.species.numpy())
-        for name in ("energies", "forces", "stresses"):
+        for name in QUANTITIES:
             columns[name].append(getattr(labels, name).numpy())
             columns[f"predicted {name}"].append(getattr(prediction, name).cpu().numpy())
         on_batch(graph.n_structures)
     found = {name: np.concatenate(values) for name, values in columns.items()}
-
-    def pairs(name: str, divisor=1.0, select=slice(None)) -> Pairs | None:
-        reference, predicted = (found[k][select] / divisor for k in (name, f"predicted {name}"))
-        known = np.isfinite(reference)  # a prediction that is NaN is one, and is to be seen
-        return Pairs(reference[known], predicted[known]) if known.any() else None
-
-    by_element = {
-        chemical_symbols[z]: pairs("forces", select=found["species"] == z)
-        for z in np.unique(found["species"])
-    }
-    return Evaluation(
-        n_frames=len(found["n_atoms"]),
-        n_atoms=int(found["n_atoms"].sum()),
-        energy_per_atom=pairs("energies", divisor=found["n_atoms"]),
-        force=pairs("forces"),
-        stress=pairs("stresses"),
-        predicted=[
-            {"energy": energy, "forces": forces, "stress": stress}
-            for energy, forces, stress in zip(
-                found["predicted energies"],
-                np.split(found["predicted forces"], np.cumsum(found["n_atoms"])[:-1]),
-                found["predicted stresses"],
-            )
-        ],
-        force_by_element={symbol: one for symbol, one in by_element.items() if one},
+    return Evaluation.of(
+        Compared(
+            found["n_atoms"],
+            found["species"],
+            {name: found[name] for name in QUANTITIES},
+            {name: found[f"predicted {name}"] for name in QUANTITIES},
+        )
     )

@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -124,7 +125,9 @@ def test_a_run_learns_and_leaves_what_it_promises(config_file, tmp_path):
         "config.yaml", "provenance.json", "metrics.csv", "best.cace.pt", "last.cace.pt", "state.pt",
         "report.md", "learning-curve.png", "parity-valid.png",
     }  # fmt: skip
-    assert "| valid | force |" in (tmp_path / "run" / "report.md").read_text()
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "| valid | force |" in report
+    assert re.search("- train: [0-9]+ structures, [0-9]+ atoms", report) and "- E0 of Au: " in report
     _, info = load_checkpoint(tmp_path / "run" / "best.cace.pt")
     assert info.elements == ("Cu", "Au") and "trained_with" in info.provenance
     export_checkpoint(tmp_path / "run" / "best.cace.pt", tmp_path / "model.pt", None)

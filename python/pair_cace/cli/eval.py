@@ -30,6 +30,10 @@ LABELS = ("energy", "forces", "stress")
     "cace_stress beside their labels.",
 )  # fmt: skip
 @click.option(
+    "--by", metavar="KEY",
+    help="Errors by what the frames have under this name, such as config_type, too.",
+)  # fmt: skip
+@click.option(
     "--energy-key", default="energy", show_default=True, help="Label of total energies, eV."
 )
 @click.option("--forces-key", default="forces", show_default=True, help="Label of forces, eV/Å.")
@@ -55,6 +59,7 @@ def evaluate_command(
     plot: pathlib.Path | None,
     json_file: pathlib.Path | None,
     write_file: pathlib.Path | None,
+    by: str | None,
     energy_key: str,
     forces_key: str,
     stress_key: str,
@@ -98,14 +103,18 @@ def evaluate_command(
             f"found {labels_in(frames[0])} in {', '.join(map(str, data))}; name them with "
             "--energy-key and so on, or ask for the predictions alone with --write"
         )
+    groups = _groups(frames, by) if by else []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluating", total=len(frames))
         evaluation = evaluate(
             module, graphs_of(frames, info.cutoff, batch_atoms), device,
             lambda n_frames: progress.advance(task, n_frames),
         )  # fmt: skip
+    of_groups = evaluation.by(groups) if by else {}
     if labelled:
         _print_table(evaluation)
+        if by:
+            _print_groups(by, of_groups)
     for label in LABELS:
         lacking = [frame.name for frame in frames if getattr(frame, label) is None]
         if 0 < len(lacking) < len(frames):
@@ -116,10 +125,10 @@ def evaluate_command(
                 err=True,
             )
     if write_file:
-        _write_frames(frames, evaluation.predicted, write_file)
+        _write_frames(frames, evaluation.predicted_frames(), write_file)
         click.echo(f"{write_file}: frames with predictions")
     if json_file:
-        _write_json(evaluation, json_file)
+        _write_json(evaluation, of_groups, json_file)
         click.echo(f"{json_file}: errors")
     if plot:
         from ..plotting import plot_parity
@@ -146,6 +155,30 @@ def _check_names(plot: pathlib.Path | None, write: pathlib.Path | None, index: s
         raise CaceError(f"--index: expected a number or a range as 0:10, -1 or ::5, got '{index}'")
     if plot and plot.suffix not in (".png", ".pdf", ".svg"):
         raise CaceError(f"--plot: expected a name that ends in .png, .pdf or .svg, got {plot}")
+
+
+def _groups(frames, key: str) -> list[str]:
+    """What every frame has under ``key``. Raises CaceError if no frame has it."""
+    if not any(key in frame.atoms.info for frame in frames):
+        there = sorted({name for frame in frames for name in frame.atoms.info})
+        raise CaceError(f"--by: no frame has '{key}'; found {', '.join(there) or 'no names'}")
+    return [str(frame.atoms.info.get(key, f"no {key}")) for frame in frames]
+
+
+def _print_groups(key: str, of_groups) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="root-mean-square errors")
+    table.add_column(key)
+    for column in ("frames", "energy\nmeV/atom", "force\nmeV/Å", "stress\nmeV/Å³"):
+        table.add_column(column, justify="right")
+    for name, one in of_groups.items():
+        errors = (one.energy_per_atom, one.force, one.stress)
+        table.add_row(
+            name, str(one.n_frames), *(f"{1e3 * pairs.rmse:.3f}" if pairs else "" for pairs in errors)
+        )
+    Console().print(table)
 
 
 def _print_table(evaluation) -> None:
@@ -182,9 +215,17 @@ def _write_frames(frames, predicted, path: pathlib.Path) -> None:
             ase.io.write(temporary, atoms, format="extxyz", append=True)
 
 
-def _write_json(evaluation, path: pathlib.Path) -> None:
+def _write_json(evaluation, of_groups, path: pathlib.Path) -> None:
     from ..files import written_whole
 
+    content = _content(evaluation)
+    if of_groups:
+        content["by"] = {name: _content(one) for name, one in of_groups.items()}
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _content(evaluation) -> dict:
     content = {
         "n_frames": evaluation.n_frames,
         "n_atoms": evaluation.n_atoms,
@@ -195,5 +236,4 @@ def _write_json(evaluation, path: pathlib.Path) -> None:
     }
     if evaluation.energy_per_atom:
         content["energy_shift"] = evaluation.energy_shift
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    return content

@@ -30,6 +30,11 @@ class Part:
     structures: np.ndarray
     files: tuple[pathlib.Path, ...] = ()  # that the store was made from
 
+    def size(self) -> str:
+        """For people."""
+        n_atoms = int(self.store.n_atoms[self.structures].sum())
+        return f"{len(self.structures)} structures, {n_atoms} atoms"
+
     def elements(self) -> list[str]:
         """Symbols of all elements that occur, by atomic number."""
         found = set().union(*(set(self.store.species_of(k).tolist()) for k in self.structures))
@@ -79,8 +84,7 @@ def load_data(
         test = store_of(data.test)
         parts["test"] = Part(test, np.arange(len(test)), data.test)
     for name, part in parts.items():
-        n_atoms = int(part.store.n_atoms[part.structures].sum())
-        watcher.say(f"{name}: {len(part.structures)} structures, {n_atoms} atoms")
+        watcher.say(f"{name}: {part.size()}")
     _check_neighbors(parts["train"], cutoff)
     if any(phase.stress_weight for phase in phases):
         _check_stress(parts["train"], config, watcher)

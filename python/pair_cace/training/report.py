@@ -7,6 +7,7 @@ import pathlib
 from ..evaluation import Evaluation, evaluate
 from ..files import written_whole
 from ..io.checkpoint import load_checkpoint
+from ..io.model_info import ModelInfo
 from ..plotting import plot_learning_curve, plot_parity
 from .batching import batches
 from .config import Config
@@ -30,11 +31,17 @@ def write_report(folder: RunFolder, data: dict[str, Part], config: Config) -> di
         plot_parity(found[name], folder.path / f"parity-{name}.png", f"best model, {name} data")
     rows = folder.rows()
     plot_learning_curve(rows, folder.path / "learning-curve.png")
-    _write_page(folder.path / "report.md", found, rows, info)
+    _write_page(folder.path / "report.md", found, rows, info, data)
     return found
 
 
-def _write_page(path: pathlib.Path, found: dict[str, Evaluation], rows: list[dict], info) -> None:
+def _write_page(
+    path: pathlib.Path,
+    found: dict[str, Evaluation],
+    rows: list[dict],
+    info: ModelInfo,
+    data: dict[str, Part],
+) -> None:
     lines = [f"# {path.parent.name}", "", "Errors of `best.cace.pt`:", ""]
     lines += ["| data | quantity | RMSE | MAE | unit |", "|---|---|--:|--:|---|"]
     for name, evaluation in found.items():
@@ -51,7 +58,10 @@ def _write_page(path: pathlib.Path, found: dict[str, Evaluation], rows: list[dic
         "",
     ]
     lines += [f"![parity, {name}](parity-{name}.png)\n" for name in found]
-    lines += ["## Model", ""]
+    lines += ["## Data", ""]
+    lines += [f"- {name}: {part.size()}" for name, part in data.items()]
+    lines += [f"- E0 of {symbol}: {energy:.6f} eV" for symbol, energy in info.E0.items()]
+    lines += ["", "## Model", ""]
     for key, value in info.hyperparameters.model_dump(mode="json").items():
         lines.append(f"- {key}: {value}")
     lines += ["", "## Where it comes from", ""]
