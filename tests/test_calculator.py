@@ -5,7 +5,9 @@ import pickle
 import ase
 import numpy as np
 import pytest
+import torch
 from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.fd import calculate_numerical_forces
 from helpers import predict_atoms, random_model, settings_of
 from pair_cace.cli.export import export_checkpoint
 from pair_cace.errors import CaceError
@@ -46,6 +48,26 @@ def test_other_processes_get_a_calculator_that_works(files, name):
     assert there.calc.results["energy"] == energy
     there.positions += 0.5
     assert there.get_potential_energy() == pytest.approx(energy, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["m32.pt", "m32.cace.pt"])
+def test_precision_of_choice(files, name):
+    """Forces of a float32 model in float64 are the derivative of its energy to many digits."""
+    model, settings = random_model(settings_of("T2-all"), dtype=torch.float32), settings_of("T2-all")
+    save_checkpoint(files / "m32.cace.pt", model, settings, {})
+    export_checkpoint(files / "m32.cace.pt", files / "m32.pt", None)
+    atoms = SYSTEMS["triclinic"]()
+    single = CACECalculator(files / name).get_potential_energy(atoms)
+    for dtype, digits in (("float32", 0.0), ("float64", 1e-4)):
+        atoms.calc = CACECalculator(files / name, dtype=dtype)
+        assert atoms.get_potential_energy() == pytest.approx(single, abs=digits)
+    numeric = calculate_numerical_forces(atoms, eps=1e-4, iatoms=[3], icarts=[0, 1, 2])
+    np.testing.assert_allclose(atoms.get_forces()[3], numeric[0], atol=1e-6)
+    with pytest.raises(CaceError, match="expected dtype float32 or float64, got 'double'"):
+        CACECalculator(files / name, dtype="double")
+    with pytest.raises(CaceError, match="export it again with --dtype float32"):
+        CACECalculator(files / "m.pt", dtype="float32")
+    assert CACECalculator(files / "m.cace.pt", dtype="float32").model.dtype == torch.float32
 
 
 def test_a_committee_is_for_lammps(files):

@@ -26,10 +26,12 @@ SKIN = 1.0  # Å, of neighbour lists on a GPU
 class CACECalculator(Calculator):
     """ASE calculator for an exported model or a checkpoint.
 
-    model    file written by ``cace export`` or ``cace convert``; its precision is the calculator's
+    model    file written by ``cace train``, ``cace convert`` or ``cace export``
     device   "cpu" or "cuda"
     extrapolate   allow elements that the model was not trained on, if lighter and heavier ones
              were: their embeddings and E0 are interpolated in atomic number, with a warning
+    dtype    "float32" or "float64" instead of the precision of the model; float64 is for phonons,
+             tight relaxations and finite differences
 
     Gives energy, free_energy (the same), forces, stress (cells with three lattice vectors) and
     energies (per atom), in ASE units. Raises CaceError for an element that the model was not
@@ -38,7 +40,13 @@ class CACECalculator(Calculator):
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
 
-    def __init__(self, model: str | pathlib.Path, device: str = "cpu", extrapolate: bool = False):
+    def __init__(
+        self,
+        model: str | pathlib.Path,
+        device: str = "cpu",
+        extrapolate: bool = False,
+        dtype: str | None = None,
+    ):
         super().__init__()
         if isinstance(model, (list, tuple)):
             raise CaceError(
@@ -46,6 +54,8 @@ class CACECalculator(Calculator):
                 "run them as a committee in LAMMPS"
             )
         self.model, self.info = load_model(model, device)
+        if dtype is not None:
+            self._change_precision(dtype)
         self.device = device
         self.neighbors = self._own_neighbors()
         self.elements = self.info.elements
@@ -54,6 +64,19 @@ class CACECalculator(Calculator):
             warnings.warn(
                 "extrapolate: energies of elements that the model was not trained on are a guess"
             )
+
+    def _change_precision(self, dtype: str) -> None:
+        if dtype not in ("float32", "float64"):
+            raise CaceError(f"CACECalculator: expected dtype float32 or float64, got '{dtype}'")
+        if dtype == "float32" and isinstance(self.model, torch.jit.ScriptModule):
+            # It would round the energies of the elements, which must stay in float64.
+            if self.info.dtype != dtype:
+                raise CaceError(
+                    "CACECalculator: this model was exported in float64; for float32, export it again "
+                    "with --dtype float32"
+                )
+            return
+        self.model = self.model.to(getattr(torch, dtype))
 
     def _own_neighbors(self) -> DeviceNeighborList | None:
         """On the device, where there are operations for it."""
