@@ -78,7 +78,8 @@ def train(
             trainer.restore(state)
             finished = trainer.phase == len(config.training.phases)
             watcher.say(
-                f"the run had finished after epoch {trainer.epoch}; only its end is done again"
+                f"the run had finished after epoch {trainer.epoch}; only its end is done again. To train "
+                f"it longer, start another run with fine_tune.init_from={folder.best}"
                 if finished
                 else f"resuming after epoch {trainer.epoch}"
             )
