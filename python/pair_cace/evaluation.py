@@ -16,7 +16,6 @@ from .data.labels import Labels
 from .data.reading import Frame
 from .nn.derivatives import predict
 
-
 QUANTITIES = ("energies", "forces", "stresses")
 
 
