@@ -68,14 +68,14 @@ class CACECalculator(Calculator):
     def _change_precision(self, dtype: str) -> None:
         if dtype not in ("float32", "float64"):
             raise CaceError(f"CACECalculator: expected dtype float32 or float64, got '{dtype}'")
+        if dtype == self.info.dtype:
+            return
         if dtype == "float32" and isinstance(self.model, torch.jit.ScriptModule):
             # It would round the energies of the elements, which must stay in float64.
-            if self.info.dtype != dtype:
-                raise CaceError(
-                    "CACECalculator: this model was exported in float64; for float32, export it again "
-                    "with --dtype float32"
-                )
-            return
+            raise CaceError(
+                "CACECalculator: this model was exported in float64; for float32, export it again "
+                "with --dtype float32"
+            )
         self.model = self.model.to(getattr(torch, dtype))
 
     def _own_neighbors(self) -> DeviceNeighborList | None:

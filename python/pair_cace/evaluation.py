@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -40,78 +41,74 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Labels and predictions of S frames with N atoms in all; labels are NaN where there are none."""
+class Evaluation:
+    """Labels and predictions of S frames with N atoms in all, and how far they are apart.
 
-    n_atoms: np.ndarray  # (S,)
+    Labels are NaN where there are none; quantities without any are None.
+    """
+
+    atoms_of_frames: np.ndarray  # (S,) how many
     species: np.ndarray  # (N,)
     labels: dict[str, np.ndarray]  # energies (S,) eV, forces (N, 3) eV/Å, stresses (S, 3, 3) eV/Å³
     predicted: dict[str, np.ndarray]
 
-    def of_frames(self, chosen: np.ndarray) -> "Compared":
-        """What belongs to the frames where ``chosen`` (S,) is true."""
-        atoms = np.repeat(chosen, self.n_atoms)
-
-        def part(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            return {
-                name: x[atoms if name == "forces" else chosen] for name, x in values.items()
-            }
-
-        return Compared(
-            self.n_atoms[chosen], self.species[atoms], part(self.labels), part(self.predicted)
-        )
-
-    def pairs(self, name: str, divisor=1.0, select=slice(None)) -> Pairs | None:
-        """Of the values that have a label; a prediction that is NaN is one, and is to be seen."""
-        reference, predicted = (x[name][select] / divisor for x in (self.labels, self.predicted))
-        known = np.isfinite(reference)
-        return Pairs(reference[known], predicted[known]) if known.any() else None
-
-
-@dataclass
-class Evaluation:
-    """Everything that was compared; quantities without reference values are None."""
-
-    compared: Compared
-    energy_per_atom: Pairs | None  # eV/atom, one value per frame
-    force: Pairs | None  # eV/Å, one value per component
-    stress: Pairs | None  # eV/Å³, one value per component
-    force_by_element: dict[str, Pairs]
-
-    @classmethod
-    def of(cls, compared: Compared) -> "Evaluation":
-        by_element = {
-            chemical_symbols[z]: compared.pairs("forces", select=compared.species == z)
-            for z in np.unique(compared.species)
-        }
-        return cls(
-            compared,
-            energy_per_atom=compared.pairs("energies", divisor=compared.n_atoms),
-            force=compared.pairs("forces"),
-            stress=compared.pairs("stresses"),
-            force_by_element={symbol: one for symbol, one in by_element.items() if one},
-        )
-
     @property
     def n_frames(self) -> int:
-        return len(self.compared.n_atoms)
+        return len(self.atoms_of_frames)
 
     @property
     def n_atoms(self) -> int:
-        return int(self.compared.n_atoms.sum())
+        return int(self.atoms_of_frames.sum())
+
+    @cached_property
+    def energy_per_atom(self) -> Pairs | None:
+        """eV/atom, one value per frame."""
+        return self._pairs("energies", divisor=self.atoms_of_frames)
+
+    @cached_property
+    def force(self) -> Pairs | None:
+        """eV/Å, one value per component."""
+        return self._pairs("forces")
+
+    @cached_property
+    def stress(self) -> Pairs | None:
+        """eV/Å³, one value per component."""
+        return self._pairs("stresses")
+
+    @cached_property
+    def force_by_element(self) -> dict[str, Pairs]:
+        """As ``force``, of the elements that have labels."""
+        found = {
+            chemical_symbols[z]: self._pairs("forces", select=self.species == z)
+            for z in np.unique(self.species)
+        }
+        return {symbol: pairs for symbol, pairs in found.items() if pairs}
+
+    def _pairs(self, name: str, divisor=1.0, select=slice(None)) -> Pairs | None:
+        reference, predicted = (x[name][select] / divisor for x in (self.labels, self.predicted))
+        known = np.isfinite(reference)  # a prediction that is NaN is one, and is to be seen
+        return Pairs(reference[known], predicted[known]) if known.any() else None
+
+    def of_frames(self, chosen: np.ndarray) -> "Evaluation":
+        """Of the frames where ``chosen`` (S,) is true alone."""
+        atoms = np.repeat(chosen, self.atoms_of_frames)
+
+        def part(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: x[atoms if name == "forces" else chosen] for name, x in values.items()}
+
+        return Evaluation(
+            self.atoms_of_frames[chosen], self.species[atoms], part(self.labels), part(self.predicted)
+        )
 
     def by(self, groups: Sequence[str]) -> dict[str, "Evaluation"]:
         """Of the frames of every group; ``groups`` names that of each frame."""
         names = np.array(groups)
-        return {
-            str(name): Evaluation.of(self.compared.of_frames(names == name))
-            for name in dict.fromkeys(groups)
-        }
+        return {name: self.of_frames(names == name) for name in dict.fromkeys(groups)}
 
     def predicted_frames(self) -> Iterator[dict[str, np.ndarray]]:
         """energy, forces (N, 3) and stress (3, 3) of frame after frame."""
-        found = self.compared.predicted
-        ends = np.cumsum(self.compared.n_atoms)[:-1]
+        found = self.predicted
+        ends = np.cumsum(self.atoms_of_frames)[:-1]
         for energy, forces, stress in zip(
             found["energies"], np.split(found["forces"], ends), found["stresses"], strict=True
         ):
@@ -174,11 +171,9 @@ def evaluate(
             columns[f"predicted {name}"].append(getattr(prediction, name).cpu().numpy())
         on_batch(graph.n_structures)
     found = {name: np.concatenate(values) for name, values in columns.items()}
-    return Evaluation.of(
-        Compared(
-            found["n_atoms"],
-            found["species"],
-            {name: found[name] for name in QUANTITIES},
-            {name: found[f"predicted {name}"] for name in QUANTITIES},
-        )
+    return Evaluation(
+        found["n_atoms"],
+        found["species"],
+        {name: found[name] for name in QUANTITIES},
+        {name: found[f"predicted {name}"] for name in QUANTITIES},
     )

@@ -110,10 +110,10 @@ def evaluate_command(
             module, graphs_of(frames, info.cutoff, batch_atoms), device,
             lambda n_frames: progress.advance(task, n_frames),
         )  # fmt: skip
-    of_groups = evaluation.by(groups) if by else {}
+    of_groups = evaluation.by(groups)
     if labelled:
         _print_table(evaluation)
-        if by:
+        if of_groups:
             _print_groups(by, of_groups)
     for label in LABELS:
         lacking = [frame.name for frame in frames if getattr(frame, label) is None]
