@@ -60,7 +60,7 @@ class DataSection(_Section):
     @classmethod
     def _one_file_is_a_list(cls, values: Any) -> Any:
         if isinstance(values, dict):
-            if values.get("test", ()) is None:    # `test:` with nothing behind it
+            if values.get("test", ()) is None:  # `test:` with nothing behind it
                 values = values | {"test": []}
             for key in ("train", "valid", "test"):
                 if isinstance(values.get(key), (str, pathlib.Path)):

@@ -61,8 +61,8 @@ template <class T> class Columns {
         n_in_memory_(memory.n_species > 0 ? memory.n_species : task.n_weights),
         size_((n_angular_ - memory.first_summed) * task.n_rbf * n_in_memory_),
         raw_(column_size_ * task.n_weights), grad_raw_(column_size_ * task.n_weights),
-        by_species_(column_size_ * memory.n_species), receiver_(task.n_basis), grad_receiver_(task.n_basis), mixed_(n_angular_),
-        grad_mixed_(at_once * n_angular_), place_(size_),
+        by_species_(column_size_ * memory.n_species), receiver_(task.n_basis), grad_receiver_(task.n_basis),
+        mixed_(n_angular_), grad_mixed_(at_once * n_angular_), place_(size_),
         weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
         weight_tangent_(is_dual<T> && task.weight.tangent ? weight_.size() : 0)
   {

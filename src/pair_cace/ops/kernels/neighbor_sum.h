@@ -1,8 +1,8 @@
 // Sums over neighbours. The basis, and all gradients, have one edge per lane. The sums have one column of
 // the weights per lane if these fill a vector, or one pair of radial function and column if they are few.
 //
-// Counted per edge, with P = n_rbf times the 𝐥 that are summed, W = n_weights: value P·W multiply-adds; gradient P·W by the
-// vector, P·W by the weights. Read: 12 bytes of vector and the weights of the sender; written: none.
+// Counted per edge, with P = n_rbf times the 𝐥 that are summed, W = n_weights: value P·W multiply-adds;
+// gradient P·W by the vector, P·W by the weights. Read: 12 bytes of vector and the weights of the sender; written: none.
 #pragma once
 
 #include "edge_basis.h"
