@@ -25,7 +25,11 @@ class ModelShape(BaseModel):
     n_rbf: int = Field(6, ge=1, description="raw radial (Bessel) functions")
     trainable_rbf: bool = Field(True, description="train the Bessel frequencies")
     n_radial: int = Field(12, ge=1, description="mixed radial functions")
-    n_atom_basis: int = Field(3, ge=1, description="K, length of an element embedding")
+    n_atom_basis: int = Field(
+        3,
+        ge=1,
+        description="K, length of an element embedding; S(S+1)/2 spans the pairs of S elements",
+    )
     embed_receiver_nodes: bool = Field(
         True, description="a second embedding table for receivers; otherwise one table for both"
     )
