@@ -79,6 +79,12 @@ template <class Real> struct NeighborSum {
     const bool follow = std::is_same_v<Real, float> && n_degrees == 1 && basis.l_max >= 2;
     return follow ? n_angular_up_to(basis.l_max - 2) : 0;
   }
+  // Of those, the ones that share the weights of degree d begin here; all do if there is one weight for all l.
+  int first_angular(int d) const
+  {
+    if (n_degrees > 1) return n_angular_up_to(d - 1);
+    return d == 0 ? first_summed() : basis.n_angular();
+  }
   int64_t summed_size() const
   {
     return int64_t(basis.n_angular() - first_summed()) * basis.n_rbf * n_weights;

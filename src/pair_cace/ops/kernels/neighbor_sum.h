@@ -1,5 +1,5 @@
 // Sums over neighbours. The basis, and all gradients, have one edge per lane. The sums have one column of
-// the weights per lane if these fill a vector, or one pair of radial function and column if they are few.
+// the weights per lane if these fill vectors, or otherwise one pair of radial function and column (pair_sums.h).
 //
 // Counted per edge, with P = n_rbf times the 𝐥 that are summed, W = n_weights: value P·W multiply-adds;
 // gradient P·W by the vector, P·W by the weights. Read: 12 bytes of vector and the weights of the sender; written: none.
@@ -7,6 +7,7 @@
 
 #include "edge_basis.h"
 #include "lower_degrees.h"
+#include "pair_sums.h"
 #include "transpose.h"
 
 namespace pair_cace {
@@ -21,13 +22,10 @@ template <class T> class NeighborSummation {
   explicit NeighborSummation(const NeighborSum<Real> &task)
       : task_(task), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
         n_weights_(task.n_weights), first_summed_(task.first_summed()), n_products_(n_angular_ * n_rbf_),
-        row_(task.row()), columns_(vectors_for<Real>(n_weights_)),
-        pairs_(vectors_for<Real>(n_rbf_ * n_weights_)), by_pairs_(saves_by_pairs()),
-        basis_(task.basis, task.frequencies),
-        sums_(by_pairs_ ? n_angular_ * pairs_ : n_products_ * columns_),
+        row_(task.row()), columns_(vectors_for<Real>(n_weights_)), pairs_(task),
+        by_pairs_(pairs_.cost() < (n_angular_ - first_summed_) * n_rbf_ * columns_),
+        basis_(task.basis, task.frequencies), sums_(by_pairs_ ? 0 : n_products_ * columns_),
         chi_(by_pairs_ ? 0 : n_products_), grad_chi_(n_products_),
-        pair_values_(by_pairs_ ? pair_stride() * lanes : 0),
-        pair_tangents_(by_pairs_ && is_dual<T> ? pair_stride() * lanes : 0),
         weights_by_lane_(row_), grad_weights_(row_),
         grad_radial_(n_rbf_), grad_angular_(n_angular_), grad_frequencies_(n_rbf_)
   {}
@@ -35,17 +33,15 @@ template <class T> class NeighborSummation {
   // raw (summed 𝐥, n_rbf, n_weights) of the atom
   void values(int64_t atom, Real *raw)
   {
-    sums_.clear();
-    for_each_block(atom, [&] {
-      if (by_pairs_)
-        add_by_pairs();
-      else
-        add_by_columns();
-    });
-    if (by_pairs_)
-      store_rows(raw, first_summed_, n_angular_, n_rbf_ * n_weights_, pairs_);
-    else
-      store_rows(raw, first_summed_ * n_rbf_, n_products_, n_weights_, columns_);
+    if (by_pairs_) {
+      pairs_.clear();
+      for_each_block(atom, [&] { pairs_.add(basis_, edges_.n, place_of_weights_); });
+      pairs_.store_to(raw);
+    } else {
+      sums_.clear();
+      for_each_block(atom, [&] { add_by_columns(); });
+      store_columns(raw);
+    }
   }
 
   // From the gradient by its raw, of the same shape. That by the vectors is added if `adds`.
@@ -87,22 +83,6 @@ template <class T> class NeighborSummation {
     }
   }
 
-  // The summed 𝐥 that share the weights of degree d begin here; all do if there is one weight for all l.
-  int first_angular(int d) const
-  {
-    if (task_.n_degrees > 1) return angular_before(d);
-    return d == 0 ? first_summed_ : n_angular_;
-  }
-
-  void store_rows(Real *raw, int begin, int end, int size, int vectors)
-  {
-    for (int c = 0; c < vectors; ++c) {
-      const FirstLanes<Real> used(size - c * lanes);
-      for (int p = begin; p < end; ++p)
-        used.store(raw + (p - begin) * size + c * lanes, sums_[p * vectors + c]);
-    }
-  }
-
   // ---- values, one column per lane: sums (products, columns) += Σ_e chi · weights --------------------
 
   void add_by_columns()
@@ -128,8 +108,8 @@ template <class T> class NeighborSummation {
 #pragma GCC unroll 16
         for (int e = 0; e < lanes; ++e)
           w[e] = used.load(table + place_of_weights_[e] + d * n_weights_ + c * lanes);
-        const int end = first_angular(d + 1) * n_rbf_;
-        int p = first_angular(d) * n_rbf_;
+        const int end = task_.first_angular(d + 1) * n_rbf_;
+        int p = task_.first_angular(d) * n_rbf_;
         for (; p + 2 <= end; p += 2) add_products<2>(chi, w, p, c);
         if (p < end) add_products<1>(chi, w, p, c);
       }
@@ -148,91 +128,14 @@ template <class T> class NeighborSummation {
     for (int i = 0; i < size; ++i) sums_[(p + i) * columns_ + c] += part[i][0] + part[i][1];
   }
 
-  // ---- values, one pair (n, w) per lane: sums (N_l, pairs) += Σ_e û^𝐥 · (R_n f_c weight_w) ------------
-
-  // Multiplications per edge of either way; a pair is made by one that is stored.
-  bool saves_by_pairs() const
+  void store_columns(Real *raw)
   {
-    const int n_summed = n_angular_ - first_summed_;
-    return 2 * task_.n_degrees * n_rbf_ + n_summed * pairs_ < n_summed * n_rbf_ * columns_;
-  }
-
-  // Pairs of an edge, and room for what is stored behind the last weight.
-  int64_t pair_stride() const { return pairs_ + 1; }
-
-  void add_by_pairs()
-  {
-    const Real *angular = reinterpret_cast<const Real *>(basis_.angular());
-    const Real *radial = reinterpret_cast<const Real *>(basis_.radial());
-    for (int d = 0; d < task_.n_degrees; ++d) {
-      const auto row = [&](const Real *table, int e) {
-        return table + place_of_weights_[e] + d * n_weights_;
-      };
-      if constexpr (is_dual<T>) {
-        make_pairs(pair_values_, radial, task_.weights.value, row);
-        make_pairs(pair_tangents_, radial + lanes, task_.weights.value, row);
-        if (task_.weights.tangent)
-          make_pairs(pair_tangents_, radial, task_.weights.tangent, row, true);
-        add_by_pairs(d, angular + lanes, pair_values_);
-        add_by_pairs(d, angular, pair_tangents_);
-      } else {
-        make_pairs(pair_values_, radial, task_.weights.value, row);
-        add_by_pairs(d, angular, pair_values_);
-      }
+    const int begin = first_summed_ * n_rbf_;
+    for (int c = 0; c < columns_; ++c) {
+      const FirstLanes<Real> used(n_weights_ - c * lanes);
+      for (int p = begin; p < n_products_; ++p)
+        used.store(raw + (p - begin) * n_weights_ + c * lanes, sums_[p * columns_ + c]);
     }
-  }
-
-  template <class Row>
-  void make_pairs(Scratch<V> &pairs, const Real *radial, const Real *table, const Row &row,
-                  bool add = false)
-  {
-    constexpr int stride = sizeof(T) / sizeof(Real);
-    const int n_rbf = n_rbf_, n_weights = n_weights_, columns = columns_;
-    for (int e = 0; e < edges_.n; ++e) {
-      Real *to = reinterpret_cast<Real *>(pairs.data() + e * pair_stride());
-      for (int c = 0; c < columns; ++c) {
-        const FirstLanes<Real> used(n_weights - c * lanes);
-        const V w = used.load(row(table, e) + c * lanes);
-        Real *at = to + c * lanes;
-        for (int n = 0; n < n_rbf; ++n, at += n_weights) {
-          const V pair = radial[n * stride + e] * w;
-          if (add)
-            used.store(at, used.load(at) + pair);
-          else if (columns > 1)
-            used.store(at, pair);
-          else
-            store(at, pair);    // what a vector has too many, the next one overwrites
-        }
-      }
-    }
-  }
-
-  void add_by_pairs(int d, const Real *angular, const Scratch<V> &pairs)
-  {
-    const int begin = first_angular(d), end = first_angular(d + 1);
-    in_pieces<8>(end - begin, [&]<int rows>(int k, std::integral_constant<int, rows>) {
-      in_pieces<2>(pairs_, [&]<int vectors>(int c, std::integral_constant<int, vectors>) {
-        add_block_by_pairs<rows, vectors>(begin + k, c, angular, pairs);
-      });
-    });
-  }
-
-  template <int rows, int vectors>
-  void add_block_by_pairs(int k, int c, const Real *angular, const Scratch<V> &pairs)
-  {
-    constexpr int stride = sizeof(T) / sizeof(Real);
-    V sum[rows][vectors];
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < vectors; ++j) sum[i][j] = sums_[(k + i) * pairs_ + c + j];
-    for (int e = 0; e < edges_.n; ++e) {
-      const V *pair = pairs.data() + e * pair_stride() + c;
-#pragma GCC unroll 8
-      for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 2
-        for (int j = 0; j < vectors; ++j) sum[i][j] += angular[(k + i) * stride + e] * pair[j];
-    }
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < vectors; ++j) sums_[(k + i) * pairs_ + c + j] = sum[i][j];
   }
 
   // ---- gradients, one edge per lane ------------------------------------------------------------------
@@ -240,13 +143,13 @@ template <class T> class NeighborSummation {
   // By the weights of the senders, and by χ: every entry of grad_raw is read once for both.
   template <bool by_weights, bool by_chi> void make_gradients(const Real *grad_raw)
   {
-    constexpr int at_once = !many_registers ? 4 : is_dual<T> ? 6 : 12;    // columns
+    constexpr int at_once = many_registers ? (is_dual<T> ? 6 : 12) : is_dual<T> ? 4 : 5;    // columns
     for (int d = 0; d < task_.n_degrees; ++d)
       in_pieces<at_once>(n_weights_, [&]<int size>(int w, std::integral_constant<int, size>) {
         T weight[size];
         V gradient[size] = {};
         for (int i = 0; i < size; ++i) weight[i] = weights_by_lane_[d * n_weights_ + w + i];
-        for (int k = first_angular(d); k < first_angular(d + 1); ++k) {
+        for (int k = task_.first_angular(d); k < task_.first_angular(d + 1); ++k) {
           const T angular = basis_.angular()[k];
           for (int n = 0; n < n_rbf_; ++n) {
             const int p = k * n_rbf_ + n;
@@ -311,7 +214,8 @@ template <class T> class NeighborSummation {
   const NeighborSum<Real> &task_;
   int n_angular_, n_rbf_, n_weights_, first_summed_, n_products_;
   int row_;                 // weights of a sender
-  int columns_, pairs_;     // vectors for all weights, and for all pairs
+  int columns_;             // vectors for all weights
+  PairSums<T> pairs_;
   bool by_pairs_;
   EdgeBasis<T> basis_;
   EdgeVectors<T> edges_;
@@ -319,7 +223,6 @@ template <class T> class NeighborSummation {
   int64_t place_of_weights_[lanes] = {};    // of the senders; edges that are not there repeat the first
   Scratch<V> sums_;
   Scratch<T> chi_, grad_chi_;    // (N_l, n_rbf)
-  Scratch<V> pair_values_, pair_tangents_;    // (edges, pairs + 1)
   Scratch<T> weights_by_lane_;
   Scratch<V> grad_weights_;
   Scratch<T> grad_radial_, grad_angular_;

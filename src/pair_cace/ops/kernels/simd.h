@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <utility>
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -39,6 +39,8 @@ template <> struct VecOf<double> {
 };
 template <class Real> using Vec = typename VecOf<Real>::Type;
 template <class Real> inline constexpr int lanes_of = vector_bytes / static_cast<int>(sizeof(Real));
+
+template <class V> using LaneOf = std::remove_cv_t<std::remove_reference_t<decltype(V{}[0])>>;
 
 // Number of vectors that hold n values.
 template <class Real> constexpr int vectors_for(int n)
@@ -86,6 +88,8 @@ template <class Real> class FirstLanes {
   {
 #if defined(__AVX512F__)
     mask_ = static_cast<Mask>((1u << n_) - 1);
+#elif defined(__AVX2__)
+    mask_ = lane_numbers<Bits>() < static_cast<LaneOf<Bits>>(n_);
 #endif
   }
 
@@ -96,6 +100,11 @@ template <class Real> class FirstLanes {
       return (Vec<Real>)_mm512_maskz_loadu_ps(mask_, p);
     else
       return (Vec<Real>)_mm512_maskz_loadu_pd(mask_, p);
+#elif defined(__AVX2__)
+    if constexpr (std::is_same_v<Real, float>)
+      return (Vec<Real>)_mm256_maskload_ps(p, (__m256i)mask_);
+    else
+      return (Vec<Real>)_mm256_maskload_pd(p, (__m256i)mask_);
 #else
     if (n_ == lanes_of<Real>) return pair_cace::load(p);
     Real padded[lanes_of<Real>] = {};
@@ -111,6 +120,31 @@ template <class Real> class FirstLanes {
       _mm512_mask_storeu_ps(p, mask_, (__m512)v);
     else
       _mm512_mask_storeu_pd(p, mask_, (__m512d)v);
+#elif defined(__AVX2__)
+    // In parts: there are processors (AMD) that are slow at stores with a mask.
+    if (n_ == lanes_of<Real>) return pair_cace::store(p, v);
+    if constexpr (std::is_same_v<Real, float>) {
+      __m128 part = _mm256_castps256_ps128((__m256)v);
+      if (n_ & 4) {
+        _mm_storeu_ps(p, part);
+        part = _mm256_extractf128_ps((__m256)v, 1);
+        p += 4;
+      }
+      if (n_ & 2) {
+        _mm_storel_pi(reinterpret_cast<__m64 *>(p), part);
+        part = _mm_movehl_ps(part, part);
+        p += 2;
+      }
+      if (n_ & 1) _mm_store_ss(p, part);
+    } else {
+      __m128d part = _mm256_castpd256_pd128((__m256d)v);
+      if (n_ & 2) {
+        _mm_storeu_pd(p, part);
+        part = _mm256_extractf128_pd((__m256d)v, 1);
+        p += 2;
+      }
+      if (n_ & 1) _mm_store_sd(p, part);
+    }
 #else
     if (n_ == lanes_of<Real>) return pair_cace::store(p, v);
     for (int k = 0; k < n_; ++k) p[k] = v[k];
@@ -122,6 +156,9 @@ template <class Real> class FirstLanes {
 #if defined(__AVX512F__)
   using Mask = std::conditional_t<std::is_same_v<Real, float>, __mmask16, __mmask8>;
   Mask mask_;
+#elif defined(__AVX2__)
+  using Bits = typename VecOf<Real>::Bits;
+  Bits mask_;
 #endif
 };
 
@@ -149,8 +186,6 @@ template <int largest, class Body>
     first += size;
   }
 }
-
-template <class V> using LaneOf = std::remove_cv_t<std::remove_reference_t<decltype(V{}[0])>>;
 
 template <class V> inline auto sum_of_lanes(V v)
 {
