@@ -223,12 +223,11 @@ class CACE(nn.Module):
         mixing = self.atomic_basis.mixing_weight
         raw: Optional[Tensor] = self.neighbor_sum(geometry, sender.unsqueeze(1), receiver.shape[0])
         extra: Optional[Tensor] = None
-        invariants = mixed_invariants(raw, mixing, receiver, extra, self.nu_max)
+        passes_basis = self.passes_basis and len(self.layers) > 0
+        basis, invariants = self.mixed(raw, mixing, receiver, extra, passes_basis)
         every_layer = [invariants]
-        norm = 1.0
-        for layer in self.layers:
-            if self.passes_basis:
-                basis = mixed_basis(raw, None if raw is None else norm * mixing, receiver, extra)
+        for t, layer in enumerate(self.layers):
+            if basis is not None:
                 extra = layer.of_basis(
                     basis,
                     geometry,
@@ -237,15 +236,29 @@ class CACE(nn.Module):
                     self.cutoff_function.exponent,
                 )
             raw = None
-            norm = layer.norm
             if layer.bchi is not None:
                 weights = layer.weights_of_senders(invariants, sender)
                 raw = self.neighbor_sum(geometry, weights, receiver.shape[0])
-            invariants = mixed_invariants(
-                raw, None if raw is None else norm * mixing, receiver, extra, self.nu_max
+            passes_basis = self.passes_basis and t + 1 < len(self.layers)
+            basis, invariants = self.mixed(
+                raw, None if raw is None else layer.norm * mixing, receiver, extra, passes_basis
             )
             every_layer.append(invariants)
         return every_layer
+
+    def mixed(
+        self,
+        raw: Optional[Tensor],
+        mixing: Optional[Tensor],
+        receiver: Tensor,
+        extra: Optional[Tensor],
+        passes_basis: bool,
+    ) -> Tuple[Optional[Tensor], Tensor]:
+        """A, if the next layer takes it, and its invariants, which are then made of it."""
+        if not passes_basis:
+            return None, mixed_invariants(raw, mixing, receiver, extra, self.nu_max)
+        basis = mixed_basis(raw, mixing, receiver, extra)
+        return basis, mixed_invariants(None, None, receiver, basis, self.nu_max)
 
     def neighbor_sum(self, geometry: Geometry, weights: Tensor, n_atoms: int) -> Tensor:
         """Sum over neighbours with weights (N, L+1 or 1, K or C), (n_atoms, N_l, n_rbf, K or C)."""
