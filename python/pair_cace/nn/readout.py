@@ -42,16 +42,18 @@ class Readout(nn.Module):
 
         A feature vector is all of them with t as the fastest index. It is not put together: the
         first weights are taken apart, which are few, instead of the features, which are many.
+        They are copied once, so that neither a product nor its gradients copy them again.
         """
         weight, bias = self.network[0].weight, self.network[0].bias
         n_hidden = bias.shape[0]
         if self.linear is not None:
             weight = torch.cat([weight, self.linear.weight])
             bias = torch.cat([bias, self.linear.bias])
-        by_layer = weight.unflatten(1, [-1, len(layers)])  # (hidden, features of a layer, T+1)
-        total = bias
-        for t, features in enumerate(layers):
-            total = total + features @ by_layer[:, :, t].T
+        # (T+1, hidden, features of a layer)
+        by_layer = weight.unflatten(1, [-1, len(layers)]).permute(2, 0, 1).contiguous().unbind()
+        total = bias.expand(layers[0].shape[0], -1)
+        for features, weight_of_layer in zip(layers, by_layer):
+            total = torch.addmm(total, features, weight_of_layer.T)
         hidden = total[:, :n_hidden]
         for k, module in enumerate(self.network):
             if k > 0:
