@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import random_model, settings_of
 from pair_cace.training.config import OptimizerSection
-from pair_cace.training.muon import Muon, nearly_orthogonal
+from pair_cace.training.muon import MOMENTUM, Muon, lying, orthogonalizer
 from pair_cace.training.schedule import make_optimizer
 
 
@@ -14,12 +14,34 @@ from pair_cace.training.schedule import make_optimizer
 def test_singular_values_come_near_one(shape):
     torch.manual_seed(0)
     matrix = torch.randn(shape) * torch.logspace(0, 1, shape[1])
-    values = torch.linalg.svdvals(nearly_orthogonal(matrix))
+    wide = lying(matrix)
+    changed = orthogonalizer(wide) @ wide
+    values = torch.linalg.svdvals(changed)
     assert values.max() < 1.3 and values.min() > 0.5
     # The directions stay: U Vᵀ of the matrix.
-    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    overlap = (nearly_orthogonal(matrix) * (u @ v)).sum() / min(shape)
+    u, _, v = torch.linalg.svd(wide, full_matrices=False)
+    overlap = (changed * (u @ v)).sum() / min(shape)
     assert 0.7 < overlap < 1.2
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (7, 3)])
+def test_a_matrix_takes_steps_along_its_orthogonal_momentum(shape):
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(shape))
+    group = {"params": [weight], "weight_decay": 0.1, "orthogonal": True}
+    optimizer = Muon([group], 1e-2, (0.9, 0.999))
+    expected, momentum = weight.detach().clone(), torch.zeros(shape)
+    for _ in range(3):
+        weight.grad = torch.randn(shape)
+        momentum = MOMENTUM * momentum + weight.grad
+        change = weight.grad + MOMENTUM * momentum
+        if shape[0] <= shape[1]:
+            change = orthogonalizer(change) @ change
+        else:
+            change = (orthogonalizer(change.T) @ change.T).T
+        expected = (1 - 1e-2 * 0.1) * expected - 1e-2 * change
+        optimizer.step()
+        torch.testing.assert_close(weight.detach(), expected)
 
 
 def test_other_weights_take_the_steps_of_adamw():

@@ -18,24 +18,30 @@ MOMENTUM = 0.95
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the iteration, as published with Muon
 
 
-def nearly_orthogonal(matrix: Tensor) -> Tensor:
-    """The matrix with its singular values brought near one (0.7 … 1.2), by five Newton-Schulz steps.
+def lying(matrix: Tensor) -> Tensor:
+    """The matrix, or its transpose if that is wider."""
+    return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
 
-    A step X ← Q X with Q = a + b X Xᵀ + c (X Xᵀ)² changes X Xᵀ to Q X Xᵀ Q. So the steps need the
-    small matrix X Xᵀ alone, and X is multiplied once, by the product of all Q.
+
+def orthogonalizer(wide: Tensor) -> Tensor:
+    """The square matrix P that brings the singular values of P X near one (0.7 … 1.2), X being wide.
+
+    That takes five Newton-Schulz steps. A step X ← Q X with Q = a + b X Xᵀ + c (X Xᵀ)² changes X Xᵀ
+    to Q X Xᵀ Q. So the steps need the small matrix X Xᵀ alone, and P is the product of all Q. Doing
+    so in float32 changes P X by less than 3e-4 (in the Frobenius norm), whatever the singular values.
     """
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    wide = wide / (wide.norm() + 1e-12)
     a, b, c = _COEFFICIENTS
-    square = (wide @ wide.T).double()  # of singular values: it needs twice the digits
-    identity = torch.eye(len(square), dtype=square.dtype, device=square.device)
-    product = identity
-    for _ in range(5):
-        step = a * identity + b * square + c * square @ square
-        product = step @ product
-        square = step @ square @ step
-    wide = product.to(wide.dtype) @ wide
-    return wide if matrix.shape[0] <= matrix.shape[1] else wide.T
+    square = wide @ wide.T
+    scale = 1.0 / (square.trace().sqrt() + 1e-12)  # to singular values below one
+    square *= scale**2
+    product = None
+    for steps_left in reversed(range(5)):
+        step = torch.addmm(square, square, square, beta=b, alpha=c)
+        step.diagonal().add_(a)
+        product = step * scale if product is None else step @ product
+        if steps_left:
+            square = step @ square @ step
+    return product
 
 
 class Muon(torch.optim.AdamW):
@@ -69,6 +75,8 @@ class Muon(torch.optim.AdamW):
             state["momentum"] = torch.zeros_like(parameter)
             state["step"] = torch.zeros(())  # which AdamW looks for in every state that it loads
         state["step"] += 1
-        state["momentum"].mul_(MOMENTUM).add_(parameter.grad)
-        change = nearly_orthogonal(parameter.grad + MOMENTUM * state["momentum"])
-        parameter.mul_(1.0 - rate * weight_decay).add_(change, alpha=-rate)
+        momentum = torch.add(parameter.grad, state["momentum"], alpha=MOMENTUM, out=state["momentum"])
+        change = lying(torch.add(parameter.grad, momentum, alpha=MOMENTUM))
+        lying(parameter).addmm_(
+            orthogonalizer(change), change, beta=1.0 - rate * weight_decay, alpha=-rate
+        )
