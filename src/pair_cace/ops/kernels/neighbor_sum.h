@@ -10,6 +10,8 @@
 #include "pair_sums.h"
 #include "transpose.h"
 
+#include <optional>
+
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
@@ -22,21 +24,23 @@ template <class T> class NeighborSummation {
   explicit NeighborSummation(const NeighborSum<Real> &task)
       : task_(task), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
         n_weights_(task.n_weights), first_summed_(task.first_summed()), n_products_(n_angular_ * n_rbf_),
-        row_(task.row()), columns_(vectors_for<Real>(n_weights_)), pairs_(task),
-        by_pairs_(pairs_.cost() < (n_angular_ - first_summed_) * n_rbf_ * columns_),
+        row_(task.row()), columns_(vectors_for<Real>(n_weights_)),
+        by_pairs_(PairSums<T>::cost(task) < (n_angular_ - first_summed_) * n_rbf_ * columns_),
         basis_(task.basis, task.frequencies), sums_(by_pairs_ ? 0 : n_products_ * columns_),
         chi_(by_pairs_ ? 0 : n_products_), grad_chi_(n_products_),
         weights_by_lane_(row_), grad_weights_(row_),
         grad_radial_(n_rbf_), grad_angular_(n_angular_), grad_frequencies_(n_rbf_)
-  {}
+  {
+    if (by_pairs_) pairs_.emplace(task);
+  }
 
   // raw (summed 𝐥, n_rbf, n_weights) of the atom
   void values(int64_t atom, Real *raw)
   {
     if (by_pairs_) {
-      pairs_.clear();
-      for_each_block(atom, [&] { pairs_.add(basis_, edges_.n, place_of_weights_); });
-      pairs_.store_to(raw);
+      pairs_->clear();
+      for_each_block(atom, [&] { pairs_->add(basis_, edges_.n, place_of_weights_); });
+      pairs_->store_to(raw);
     } else {
       sums_.clear();
       for_each_block(atom, [&] { add_by_columns(); });
@@ -215,8 +219,8 @@ template <class T> class NeighborSummation {
   int n_angular_, n_rbf_, n_weights_, first_summed_, n_products_;
   int row_;                 // weights of a sender
   int columns_;             // vectors for all weights
-  PairSums<T> pairs_;
   bool by_pairs_;
+  std::optional<PairSums<T>> pairs_;
   EdgeBasis<T> basis_;
   EdgeVectors<T> edges_;
   int64_t first_ = 0;

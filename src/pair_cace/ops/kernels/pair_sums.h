@@ -32,11 +32,13 @@ template <class T> class PairSums {
   }
 
   // Multiplications per edge, and as much again for pairs that are left, which are shuffled.
-  int cost() const
+  static int cost(const NeighborSum<Real> &task)
   {
-    const int n_summed = n_angular_ - first_summed_;
-    const int blocks = task_.n_degrees + n_summed / rows_at_once;
-    return n_rbf_ + (blocks + n_summed) * n_vectors_ + blocks * n_left_vectors_;
+    const int n_rbf = task.basis.n_rbf, n_summed = task.basis.n_angular() - task.first_summed();
+    const int n_left_vectors = vectors_for<Real>(n_rbf * (task.n_weights % lanes));
+    const int n_vectors = task.n_weights / lanes * n_rbf + n_left_vectors;
+    const int blocks = task.n_degrees + n_summed / rows_at_once;
+    return n_rbf + (blocks + n_summed) * n_vectors + blocks * n_left_vectors;
   }
 
   void clear() { sums_.clear(); }
