@@ -46,6 +46,24 @@ def test_labels_under_other_names(tmp_path):
     assert np.array_equal(frame.stress, np.eye(3))
 
 
+def test_a_blank_line_between_frames_is_refused(tmp_path):
+    one = write(tmp_path / "one.xyz", labelled(), labelled("molecule")).read_text()
+    (tmp_path / "a.xyz").write_text(one + "\n" + one)
+    with pytest.raises(CaceError, match="a.xyz: expected frame 2, found a blank line with more"):
+        read_frames(tmp_path / "a.xyz")
+    (tmp_path / "b.xyz").write_text("\n" + one)
+    with pytest.raises(CaceError, match="b.xyz: expected frame 0, found a blank line"):
+        read_frames(tmp_path / "b.xyz")
+    (tmp_path / "c.xyz").write_text(one + "\n \n")
+    assert len(read_frames(tmp_path / "c.xyz")) == 2
+
+
+def test_a_name_with_an_at_sign_is_a_name(tmp_path):
+    path = write(tmp_path / "CO@Cu111.xyz", labelled())
+    write(tmp_path / "CO", labelled(energy=7.0))
+    assert read_frames(path)[0].energy == -1.25
+
+
 def test_a_virial_is_a_stress(tmp_path):
     atoms = labelled()
     virial = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 5.0], [3.0, 5.0, 6.0]])

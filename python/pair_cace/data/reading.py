@@ -92,9 +92,12 @@ def _structures(
     path: pathlib.Path, file_format: str | None, index: str
 ) -> Iterator[tuple[str, ase.Atoms]]:
     check_input(path)
+    if (file_format or path.suffix.lstrip(".")) in ("xyz", "extxyz"):
+        _check_blank_lines(path)
     n_read = 0
     try:
-        for atoms in ase.io.iread(path, index=index, format=file_format):
+        frames = ase.io.iread(path, index, file_format, do_not_split_by_at_sign=True)
+        for atoms in frames:
             yield f"{path}, frame {n_read}", atoms
             n_read += 1
     except CaceError:
@@ -104,6 +107,25 @@ def _structures(
             f"{path}: ASE could not read frame {n_read} ({type(error).__name__}: {error}); "
             "expected extended XYZ or another format that ASE knows"
         ) from error
+
+
+def _check_blank_lines(path: pathlib.Path) -> None:
+    """Raise CaceError if frames follow a blank line, at which ASE takes extended XYZ to end."""
+    n_frames = 0
+    with open(path, errors="replace") as lines:
+        for line in lines:
+            if not line.strip():
+                if any(later.strip() for later in lines):
+                    raise CaceError(
+                        f"{path}: expected frame {n_frames}, found a blank line with more behind "
+                        "it; take it out (ASE would end there)"
+                    )
+                return
+            if not line.strip().isdigit():
+                return  # whatever this is, ASE says it better
+            for _ in range(int(line) + 1):
+                next(lines, None)
+            n_frames += 1
 
 
 def _frame(atoms: ase.Atoms, name: str, keys: Keys) -> Frame:
