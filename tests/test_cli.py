@@ -153,6 +153,29 @@ def test_eval_says_which_labels_are_missing(folder):
     assert "warning: 1 of 2 frames have no 'forces' (first: energies.traj, frame 0)" in run.stderr
 
 
+def test_eval_of_named_labels_that_some_frames_have(folder, tmp_path):
+    frames = [ase.io.read(folder / name) for name in ("one.traj", "bare.xyz")]
+    results = frames[0].calc.results
+    frames[0].calc = None
+    frames[0].info |= {"E_dft": results["energy"], "S_dft": results["stress"]}
+    ase.io.write(tmp_path / "a.traj", frames)
+    named = ("--energy-key", "E_dft", "--stress-key", "S_dft")
+    run = cace("eval", "m.pt", tmp_path / "a.traj", *named, cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "stress" in run.stdout and "1 of 2 frames have no 'S_dft'" in run.stderr
+
+
+def test_eval_writes_frames_that_have_a_label_twice(folder, tmp_path):
+    atoms = ase.io.read(folder / "one.traj")
+    atoms.info["energy"] = 0.0
+    atoms.arrays["forces"] = np.zeros((len(atoms), 3))
+    ase.io.write(tmp_path / "a.traj", atoms)
+    run = cace("eval", "m.pt", tmp_path / "a.traj", "--write", tmp_path / "b.xyz", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    written = ase.io.read(tmp_path / "b.xyz")
+    assert written.get_potential_energy() == pytest.approx(atoms.get_potential_energy())
+
+
 def test_eval_of_some_frames(folder):
     run = cace(
         "eval", "m.pt", "one.traj", "two.traj", "--index", "-1", "--format", "traj", cwd=folder
@@ -186,6 +209,8 @@ def test_eval_does_not_depend_on_the_batch(folder):
         (("eval", "m.pt", "bare.xyz", "--write", "p.xyz", "--plot", "p.png"), "expected labels"),
         (("eval", "m.pt", "one.traj", "--write", "p.traj"), "ends in .xyz or .extxyz, got p.traj"),
         (("eval", "m.pt", "one.traj", "--index", "foo"), "--index: expected a number or a range"),
+        (("eval", "m.pt", "one.traj", "--index", "0:ten"), "--index: expected a number or a ran"),
+        (("eval", "m.pt", "one.traj", "--index", "1:2:3:4"), "--index: expected a number or a r"),
         (("eval", "m.pt", "one.traj", "--format", "extxyz"), "ASE could not read frame 0"),
         (("eval", "m.pt", "one.traj", "--energy-key", "E"), r"expected the label 'E' .* found ene"),
         (("eval", "m.pt", "one.traj", "--plot", "parity"), "ends in .png, .pdf or .svg"),

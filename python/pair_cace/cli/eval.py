@@ -77,7 +77,7 @@ def evaluate_command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..data.reading import Keys, iter_frames, labels_in
+    from ..data.reading import Keys, iter_frames, labels_in, missing_label
     from ..evaluation import evaluate, graphs_of
     from ..io.loading import load_model
 
@@ -89,13 +89,15 @@ def evaluate_command(
         _check_is_data(path)
     module, info = load_model(model, device)
     keys = Keys(energy_key, forces_key, stress_key)
-    # A name that the user gave must be there; of the usual labels, whatever is.
-    given = [label for label in LABELS if getattr(keys, label) != getattr(Keys(), label)]
     frames = [
         frame
         for path in data
-        for frame in iter_frames(path, keys, given, info.elements, file_format, index)
+        for frame in iter_frames(path, keys, (), info.elements, file_format, index)
     ]
+    for label in LABELS:  # a name that the user gave must be somewhere
+        named = getattr(keys, label) != getattr(Keys(), label)
+        if named and all(getattr(frame, label) is None for frame in frames):
+            raise CaceError(missing_label(frames[0], label, keys, "--{label}-key"))
     labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
     if not labelled and (plot or json_file or not write_file):
         raise CaceError(
@@ -151,7 +153,11 @@ def _check_names(plot: pathlib.Path | None, write: pathlib.Path | None, index: s
 
     if write and write.suffix not in (".xyz", ".extxyz"):
         raise CaceError(f"--write: expected a name that ends in .xyz or .extxyz, got {write}")
-    if isinstance(string2index(index), str):
+    try:
+        is_index = not isinstance(string2index(index), str)
+    except (ValueError, TypeError):
+        is_index = False
+    if not is_index:
         raise CaceError(f"--index: expected a number or a range as 0:10, -1 or ::5, got '{index}'")
     if plot and plot.suffix not in (".png", ".pdf", ".svg"):
         raise CaceError(f"--plot: expected a name that ends in .png, .pdf or .svg, got {plot}")
@@ -175,9 +181,8 @@ def _print_groups(key: str, of_groups) -> None:
         table.add_column(column, justify="right")
     for name, one in of_groups.items():
         errors = (one.energy_per_atom, one.force, one.stress)
-        table.add_row(
-            name, str(one.n_frames), *(f"{1e3 * pairs.rmse:.3f}" if pairs else "" for pairs in errors)
-        )
+        in_milli = [f"{1e3 * pairs.rmse:.3f}" if pairs else "" for pairs in errors]
+        table.add_row(name, str(one.n_frames), *in_milli)
     Console().print(table)
 
 
@@ -207,7 +212,10 @@ def _write_frames(frames, predicted, path: pathlib.Path) -> None:
     with written_whole(path) as temporary:
         for frame, values in zip(frames, predicted):
             atoms = frame.atoms.copy()
-            atoms.calc = frame.atoms.calc  # with the labels that ASE knows
+            atoms.calc = frame.atoms.calc  # with the labels that ASE knows, and writes
+            for key in atoms.calc.results if atoms.calc else ():
+                atoms.info.pop(key, None)
+                atoms.arrays.pop(key, None)
             atoms.info["cace_energy"] = float(values["energy"])
             atoms.arrays["cace_forces"] = values["forces"]
             if atoms.cell.rank == 3:
