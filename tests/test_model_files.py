@@ -44,9 +44,9 @@ def export(checkpoint, tmp_path):
     return path
 
 
-def write_published(path, kind="T2-all", **changes):
+def write_published(path, kind="T2-all", dtype=torch.float32, **changes):
     settings = settings_of(kind)
-    model = random_model(settings, dtype=torch.float32)
+    model = random_model(settings, dtype=dtype)
     with names_of_the_original():
         torch.save(lookalike(model, settings, **changes), path)
     return model, settings
@@ -113,6 +113,14 @@ def test_published_models_of_every_kind_convert(tmp_path, kind, reverse_elements
     assert found.model_dump() == expected
     before, after = (predict_atoms(m, SYSTEMS["liquid"]()) for m in (model, converted))
     assert_close(after.forces, before.forces)  # E0 is not part of published files
+
+
+def test_published_models_in_float64_stay_so(tmp_path):
+    model, _ = write_published(tmp_path / "published.pth", dtype=torch.float64)
+    converted, _ = read_published(tmp_path / "published.pth")
+    assert converted.dtype == torch.float64
+    before, after = (predict_atoms(m, SYSTEMS["liquid"]()) for m in (model, converted))
+    assert torch.equal(after.forces, before.forces)
 
 
 def test_convert_sets_reference_energies(tmp_path):

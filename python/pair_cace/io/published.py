@@ -24,7 +24,9 @@ def read_published(path: pathlib.Path) -> tuple[CACE, Hyperparameters]:
         representation, atomwise = _parts(potential)
         settings = _settings(representation, atomwise)
         model = CACE(settings)
-        model.load_state_dict(_weights(representation, atomwise, model.state_dict()))
+        weights = _weights(representation, atomwise, model.state_dict())
+        model = model.to(weights["sender_embedding.weight"].dtype)
+        model.load_state_dict(weights)
     except CaceError as error:
         raise CaceError(f"cannot convert {path}: {error}") from None
     except Exception as error:  # records may lack or misname anything
