@@ -127,7 +127,9 @@ def test_a_run_learns_and_leaves_what_it_promises(config_file, tmp_path):
     }  # fmt: skip
     report = (tmp_path / "run" / "report.md").read_text()
     assert "| valid | force |" in report
-    assert re.search("- train: [0-9]+ structures, [0-9]+ atoms", report) and "- E0 of Au: " in report
+    assert (
+        re.search("- train: [0-9]+ structures, [0-9]+ atoms", report) and "- E0 of Au: " in report
+    )
     _, info = load_checkpoint(tmp_path / "run" / "best.cace.pt")
     assert info.elements == ("Cu", "Au") and "trained_with" in info.provenance
     export_checkpoint(tmp_path / "run" / "best.cace.pt", tmp_path / "model.pt", None)
@@ -273,9 +275,11 @@ def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, re
     assert (together - alone).norm() <= relative * alone.norm()
 
 
-def test_two_processes_train_like_one(config_file, tmp_path):
-    # Five structures a batch: the shares differ in size.
-    config = config_file(training={"batch_size": 5})
+@pytest.mark.parametrize("first_energy_weight", [1, 0])
+def test_two_processes_train_like_one(config_file, tmp_path, first_energy_weight):
+    # Five structures a batch: the shares differ in size. Without energies a bias has no gradient.
+    phases = [{"epochs": 2, "energy_weight": weight} for weight in (first_energy_weight, 1)]
+    config = config_file(training={"batch_size": 5, "phases": phases})
     alone = finished_rows(config, tmp_path / "one")
     run = cace_train(config, f"folder={tmp_path / 'two'}", processes=2)
     assert run.returncode == 0, run.stderr

@@ -34,13 +34,17 @@ class Processes:
         return values
 
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace every gradient by its sum over all processes, in one message."""
-        if self.count == 1:
-            return
+        """Replace every gradient by its sum over all processes, in one message.
+
+        One that is missing, as that of a bias is without energies, becomes 0 in any case: optimizers
+        leave parameters without gradients alone.
+        """
         trained = [p for p in parameters if p.requires_grad]
         for parameter in trained:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        if self.count == 1:
+            return
         flat = torch.cat([parameter.grad.flatten() for parameter in trained])
         dist.all_reduce(flat)
         for parameter, grad in zip(trained, flat.split([p.numel() for p in trained])):
