@@ -48,7 +48,7 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~umask())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -70,7 +70,8 @@ def check_archive(path: pathlib.Path) -> None:
         raise CaceError(f"{path} is damaged: wrong checksum of {damaged}; copy it again")
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Permissions that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

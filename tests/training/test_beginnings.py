@@ -7,10 +7,12 @@ import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 from pair_cace.errors import CaceError
+from pair_cace.files import umask
 from pair_cace.io.checkpoint import load_checkpoint
 from pair_cace.training.batching import split
 from pair_cace.training.config import load_config
 from pair_cace.training.run import train
+from pair_cace.training.run_folder import RunFolder
 from training_helpers import cace_train, labelled
 
 # ---- reference energies and fine-tuning ----------------------------------------------------------
@@ -205,6 +207,36 @@ def test_a_weight_for_stress_needs_stresses(config_file, tmp_path):
         train(config)
 
 
+def test_named_weights_must_be_there(config_file, tmp_path):
+    frames = labelled(4, seed=1)
+    frames[1].info["importance"] = 3.0
+    ase.io.write(tmp_path / "a.xyz", frames, format="extxyz")
+    data = {"train": str(tmp_path / "a.xyz"), "valid": str(tmp_path / "a.xyz")}
+    phases = {"phases": [{"epochs": 1}]}
+    train(load_config(config_file(data=data | {"keys": {"weight": "importance"}}, training=phases)))
+    misspelt = data | {"keys": {"weight": "imporance"}}
+    with pytest.raises(CaceError, match="expected weights under 'imporance', found none other"):
+        train(load_config(config_file(data=misspelt, folder=str(tmp_path / "other"))))
+
+
+def test_a_cache_that_cannot_be_used(config_file, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CaceError, match="cannot keep neighbour lists in .*file: .*data.cache"):
+        train(load_config(config_file(data={"cache": str(tmp_path / "file")})))
+
+
+def test_a_cache_that_lost_files_is_made_again(config_file, tmp_path):
+    data = {"cache": str(tmp_path / "cache")}
+    config = load_config(config_file(data=data, training={"phases": [{"epochs": 1}]}))
+    train(config)
+    (store,) = (tmp_path / "cache").iterdir()
+    assert store.stat().st_mode & 0o777 == 0o777 & ~umask()
+    before = {path.name: path.read_bytes() for path in store.iterdir()}
+    (store / "vectors.bin").unlink()
+    train(config.model_copy(update={"folder": tmp_path / "again"}))
+    assert {path.name: path.read_bytes() for path in store.iterdir()} == before
+
+
 def test_a_file_that_is_not_there_is_missed_at_once(config_file, tmp_path):
     config = load_config(config_file(data={"test": str(tmp_path / "absent.xyz")}))
     with pytest.raises(CaceError, match="absent.xyz: there is no such file"):
@@ -245,3 +277,32 @@ def test_the_folder_must_not_hold_the_config_itself(config_file, tmp_path):
     run = cace_train(config)
     assert run.returncode == 1 and "a run writes its own config.yaml" in run.stderr
     assert config.read_text() == before
+
+
+def test_files_that_are_not_of_a_run_are_left_alone(config_file, tmp_path):
+    config = config_file("big.yaml")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("train.log", "config.yaml"):
+        (folder / name).write_text("of somebody")
+        with pytest.raises(CaceError, match=f"writes its own {name}, and .* is not of a run"):
+            train(load_config(config))
+        assert (folder / name).read_text() == "of somebody"
+        (folder / name).unlink()
+    started = RunFolder(folder)  # and ended before its first epoch
+    started.start(load_config(config))
+    started.release()
+    train(load_config(config))
+
+
+def test_one_run_at_a_time_in_a_folder(config_file, tmp_path):
+    config = load_config(config_file(training={"phases": [{"epochs": 1}]}))
+    other = RunFolder(tmp_path / "run")
+    other.start(config)
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    for resume in (False, True):
+        with pytest.raises(CaceError, match="another process is training in .*run; wait"):
+            train(config, resume=resume)
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
+    other.release()
+    train(config, resume=True)

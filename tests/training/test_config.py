@@ -21,6 +21,10 @@ PHASES = [{"epochs": 3}]
         ({"data.train": None}, "data.train"),
         ({"data.valid": 1.5}, "valid: expected files or a fraction between 0 and 1, got 1.5"),
         ({"data.E0": "average"}, "data.E0"),
+        (
+            {"data.E0": {"cu": -7.25, "Au": 0}},
+            "E0: expected symbols of elements such as H and Cu, got cu",
+        ),
         ({"model.cutoff": -5}, "model.cutoff: Input should be greater than 0, got -5"),
         ({"model.cutoff": "five"}, "model.cutoff: Input should be a valid number"),
         ({"model.nu_max": 7}, "model.nu_max: Input should be less than or equal to 4, got 7"),
@@ -89,6 +93,15 @@ def test_mistakes_are_named(tmp_path, changes, message):
         load_config(path)
     assert message in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, config_file, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = {"train": "~/a.xyz", "valid": ["~/b.xyz"], "cache": "~/cache"}
+    config = load_config(config_file(folder="~/run", data=data))
+    assert config.folder == tmp_path / "run" and config.data.cache == tmp_path / "cache"
+    assert config.data.train == (tmp_path / "a.xyz",)
+    assert config.data.valid == (tmp_path / "b.xyz",)
 
 
 def test_all_mistakes_are_named_at_once(tmp_path):

@@ -56,10 +56,6 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
 
     # A mistake in the config is reported before torch takes seconds to load.
     loaded = load_config(config, overrides)
-    if not resume and (loaded.folder / "config.yaml").resolve() == config.resolve():
-        raise CaceError(
-            f"folder: a run writes its own config.yaml, over {config}; give another folder (folder=...)"
-        )
     from ..training.report import write_report
     from ..training.run import train as run
 

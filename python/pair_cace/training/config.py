@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
+from ase.data import chemical_symbols
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -20,6 +22,8 @@ from pydantic import (
 from ..errors import CaceError
 from ..nn import Hyperparameters
 from ..nn.hyperparameters import ModelShape
+
+UserPath = Annotated[pathlib.Path, AfterValidator(pathlib.Path.expanduser)]  # ~ is the home
 
 
 class _Section(BaseModel):
@@ -39,11 +43,11 @@ class KeysSection(_Section):
 class DataSection(_Section):
     """Where the data come from."""
 
-    train: tuple[pathlib.Path, ...] = Field(min_length=1, description="file or list of files")
-    valid: tuple[pathlib.Path, ...] | float = Field(
+    train: tuple[UserPath, ...] = Field(min_length=1, description="file or list of files")
+    valid: tuple[UserPath, ...] | float = Field(
         0.1, description="file(s), or the fraction of the training frames that is set aside"
     )
-    test: tuple[pathlib.Path, ...] = Field((), description="file(s) for the report; optional")
+    test: tuple[UserPath, ...] = Field((), description="file(s) for the report; optional")
     keys: KeysSection = KeysSection()
     E0: Literal["fit", "isolated", "keep"] | dict[str, float] = Field(
         "fit",
@@ -51,8 +55,8 @@ class DataSection(_Section):
         "one atom in the training files or in isolated_atoms, or eV by element; 'keep' those of "
         "fine_tune.init_from, as all others do for elements that the data do not have",
     )
-    isolated_atoms: pathlib.Path | None = Field(None, description="file of isolated atoms")
-    cache: pathlib.Path | None = Field(
+    isolated_atoms: UserPath | None = Field(None, description="file of isolated atoms")
+    cache: UserPath | None = Field(
         None, description="folder for neighbour lists; default: in the run folder"
     )
 
@@ -72,6 +76,15 @@ class DataSection(_Section):
         if isinstance(self.valid, float) and not 0.0 < self.valid < 1.0:
             raise ValueError(
                 f"valid: expected files or a fraction between 0 and 1, got {self.valid}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _symbols_of_elements(self) -> "DataSection":
+        unknown = [] if isinstance(self.E0, str) else set(self.E0) - set(chemical_symbols[1:])
+        if unknown:
+            raise ValueError(
+                f"E0: expected symbols of elements such as H and Cu, got {', '.join(sorted(unknown))}"
             )
         return self
 
@@ -195,7 +208,7 @@ class TrainingSection(_Section):
 class FineTuneSection(_Section):
     """Weights to start from."""
 
-    init_from: pathlib.Path | None = Field(
+    init_from: UserPath | None = Field(
         None, description="checkpoint, which also has the shape: the section model can be left out"
     )
     train_only: Literal["all", "readout"] = "all"
@@ -207,7 +220,7 @@ NO_MODEL = "model: missing; it has no default"
 class Config(_Section):
     """Everything in config.yaml."""
 
-    folder: pathlib.Path = Field(description="run folder; made if it is not there")
+    folder: UserPath = Field(description="run folder; made if it is not there")
     data: DataSection
     model: ModelSection | None = None
     training: TrainingSection

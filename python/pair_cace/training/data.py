@@ -86,6 +86,7 @@ def load_data(
     for name, part in parts.items():
         watcher.say(f"{name}: {part.size()}")
     _check_neighbors(parts["train"], cutoff)
+    _check_weights(parts["train"], config)
     if any(phase.stress_weight for phase in phases):
         _check_stress(parts["train"], config, watcher)
     return parts
@@ -125,6 +126,15 @@ def _check_neighbors(train: Part, cutoff: float) -> None:
         raise CaceError(
             f"training data ({_names(train.files)}): expected atoms closer to each other than "
             f"model.cutoff, {cutoff:g} Å, found none; cutoff and positions are in Å"
+        )
+
+
+def _check_weights(train: Part, config: Config) -> None:
+    key = config.data.keys.weight
+    if key != Keys().weight and not train.store.has_weights(train.structures):
+        raise CaceError(
+            f"data.keys.weight: expected weights under '{key}', found none other than 1 in the "
+            f"training data ({_names(train.files)}); correct the name, or leave it out"
         )
 
 

@@ -21,7 +21,7 @@ from ..data.graph import Graph
 from ..data.labels import Labels
 from ..data.reading import Frame, Keys, iter_frames, missing_label
 from ..errors import CaceError
-from ..files import check_input
+from ..files import check_input, umask
 
 LAYOUT_VERSION = 2
 
@@ -75,6 +75,10 @@ class GraphStore:
         """Those of some structures that have a label for the stress."""
         return structures[np.isfinite(self._arrays["stresses"][structures]).all(axis=(1, 2))]
 
+    def has_weights(self, structures: np.ndarray) -> bool:
+        """Whether one of some structures has a weight other than 1."""
+        return bool((self._arrays["weights"][structures] != 1.0).any())
+
     def isolated_atoms(self) -> np.ndarray:
         """Structures of one atom that has no neighbours, not even its images."""
         return np.flatnonzero((self.n_atoms == 1) & (self.n_edges == 0))
@@ -118,23 +122,46 @@ def open_or_build(
     """The store of ``files`` in the folder ``cache``, made now if it is not there.
 
     require   labels ("energy", "forces") that all frames must have; single atoms need no forces
-    Raises CaceError for frames that cannot be used; see ``data.reading``.
+    Raises CaceError for frames that cannot be used (see ``data.reading``), and if ``cache`` cannot.
     """
     folder = cache / content_hash(files, keys, cutoff, require)
-    if not folder.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(dir=cache, prefix=".making-"))
+    try:
+        if not _is_whole(folder):
+            _build(folder, files, keys, cutoff, require)
+        return GraphStore(folder)
+    except OSError as error:
+        raise CaceError(
+            f"cannot keep neighbour lists in {cache}: {error.strerror or error}; make room or get "
+            "access, or name another folder with data.cache"
+        ) from error
+
+
+def _is_whole(folder: pathlib.Path) -> bool:
+    return all((folder / f"{name}.bin").is_file() for name in _ARRAYS)
+
+
+def _build(
+    folder: pathlib.Path,
+    files: Sequence[pathlib.Path],
+    keys: Keys,
+    cutoff: float,
+    require: Collection[str],
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+    try:
+        frames = (frame for file in files for frame in iter_frames(file, keys, require=()))
+        _write(temporary, _checked(frames, require, keys), cutoff)
+        temporary.chmod(0o777 & ~umask())  # mkdtemp makes it for its user alone
+        if folder.is_dir() and not _is_whole(folder):  # clean-ups of old files leave such
+            shutil.rmtree(folder)
         try:
-            frames = (frame for file in files for frame in iter_frames(file, keys, require=()))
-            _write(temporary, _checked(frames, require, keys), cutoff)
-            try:
-                temporary.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # made by another run in the meantime
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return GraphStore(folder)
+            temporary.rename(folder)
+        except OSError:
+            if not _is_whole(folder):  # made by another run in the meantime
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def content_hash(

@@ -75,7 +75,9 @@ class Muon(torch.optim.AdamW):
             state["momentum"] = torch.zeros_like(parameter)
             state["step"] = torch.zeros(())  # which AdamW looks for in every state that it loads
         state["step"] += 1
-        momentum = torch.add(parameter.grad, state["momentum"], alpha=MOMENTUM, out=state["momentum"])
+        momentum = torch.add(
+            parameter.grad, state["momentum"], alpha=MOMENTUM, out=state["momentum"]
+        )
         change = lying(torch.add(parameter.grad, momentum, alpha=MOMENTUM))
         lying(parameter).addmm_(
             orthogonalizer(change), change, beta=1.0 - rate * weight_decay, alpha=-rate

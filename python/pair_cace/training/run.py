@@ -49,16 +49,15 @@ def train(
     keep_freed_memory(2**31 - 1)
     device = str(checked_device(config.training.device))
     processes = join_processes(device)
+    folder = RunFolder(config.folder)
     try:
         torch.manual_seed(config.training.seed)
-        folder = RunFolder(config.folder)
         base = _base_model(config)
         if base:
             config = config.model_copy(update={"model": _shape_of(config, base[1])})
         _check_refit(config)
         state = folder.load_state(config) if resume else None
-        if not resume:
-            processes.let_the_first(lambda: folder.start(config))
+        processes.let_the_first(folder.hold if resume else lambda: folder.start(config))
         if processes.is_first:
             watcher = with_log(watcher, folder.log)
         data = load_data(config, config.model.cutoff, processes, watcher)
@@ -93,6 +92,7 @@ def train(
         if report and processes.is_first:
             report(folder, data, config)
     finally:
+        folder.release()
         leave_processes(processes)
     return folder
 

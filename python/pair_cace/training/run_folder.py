@@ -20,6 +20,7 @@ import json
 import pathlib
 from typing import Any
 
+import filelock
 import torch
 import yaml
 
@@ -28,6 +29,7 @@ from ..files import check_archive, written_whole
 from .config import Config
 
 STATE_VERSION = 1
+HEADING = "# written by cace train, with all defaults\n"
 
 
 class RunFolder:
@@ -43,9 +45,26 @@ class RunFolder:
         self.last = path / "last.cace.pt"
         self.state = path / "state.pt"
         self._rows: list[dict[str, Any]] = []
+        self._lock = filelock.FileLock(path / ".lock")
+
+    def hold(self) -> None:
+        """Keep other runs out, until ``release`` or the end of the process."""
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise CaceError(
+                f"another process is training in {self.path}; wait for its end, or give another "
+                "folder (folder=...)"
+            ) from None
+        except (OSError, NotImplementedError):
+            pass  # not every file system has locks
+
+    def release(self) -> None:
+        """Let other runs in."""
+        self._lock.release()
 
     def start(self, config: Config) -> None:
-        """Begin a new run. Raises CaceError if the folder holds one already."""
+        """Begin a new run, and hold the folder. Raises CaceError if it is taken."""
         if self.state.exists():
             raise CaceError(
                 f"{self.path} already holds a run; continue it with --resume, or give another "
@@ -55,10 +74,22 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CaceError(f"folder: cannot make {self.path}: {error.strerror}") from error
+        self.hold()
+        self._check_files_are_ours()
         self.log.unlink(missing_ok=True)  # of a run that ended before its first epoch
         with written_whole(self.config) as temporary:
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-            temporary.write_text(text)
+            temporary.write_text(HEADING + text)
+
+    def _check_files_are_ours(self) -> None:
+        if self.config.exists() and self.config.read_text(errors="replace").startswith(HEADING):
+            return
+        for path in (self.config, self.log):
+            if path.exists():
+                raise CaceError(
+                    f"folder: a run writes its own {path.name}, and {path} is not of a run; give "
+                    "another folder (folder=...)"
+                )
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
         with written_whole(self.provenance) as temporary:
