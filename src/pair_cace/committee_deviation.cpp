@@ -2,6 +2,7 @@
 
 #include "comm.h"
 #include "lammps.h"
+#include "update.h"
 
 #include <algorithm>
 #include <cmath>
@@ -51,6 +52,7 @@ void CommitteeDeviation::add(int k, const Rows &rows, const double *forces, doub
 void CommitteeDeviation::finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows,
                                 double energy_unit)
 {
+  step_ = lmp->update->ntimestep;
   exchange.ghosts_to_owners(forces_of_atoms_.data(), 3 * n_models_);
   of_atoms_.assign(std::max(n_local_, 1), 0.0);
   double largest = 0.0, smallest = std::numeric_limits<double>::max();

@@ -39,6 +39,7 @@ class CommitteeDeviation {
   const Spread &forces() const { return forces_; }        // of all atoms; the mean is the plain one
   const Spread &virial() const { return virial_; }        // of components; the mean is the root mean square
   double energy() const { return energy_; }
+  int64_t step() const { return step_; }                  // of all these; −1 before there is one
   double *of_atoms() { return of_atoms_.data(); }         // (local atoms,) ε_i, 0 for atoms without a row
 
   // A line for this step, in place of one of the same step just before. The file is made by a first line of
@@ -57,6 +58,7 @@ class CommitteeDeviation {
   std::vector<double> of_atoms_ = {0.0};
   Spread forces_, virial_;
   double energy_ = 0.0;
+  int64_t step_ = -1;
   std::FILE *file_ = nullptr;
   std::string path_;
   int64_t last_step_ = -1;

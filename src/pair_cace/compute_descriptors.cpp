@@ -50,6 +50,8 @@ void ComputeCACEDescriptors::init()
   if (pair().n_descriptors() != n_descriptors_)
     error->all(FLERR, "Compute cace/descriptors: expected a model with {} descriptors as before, got one with {}; "
                       "give the compute again after pair_coeff", n_descriptors_, pair().n_descriptors());
+  if (pair().id_of_models() != id_of_models_) directions_.clear();
+  id_of_models_ = pair().id_of_models();
 }
 
 void ComputeCACEDescriptors::compute_peratom()
@@ -80,9 +82,12 @@ void ComputeCACEDescriptors::compute_peratom()
   }
 }
 
-// Of the first step that is asked for; kept, so that all steps are seen from the same side.
+// Of the first step that is asked for and has atoms; kept, so that all steps are seen from the same side.
 void ComputeCACEDescriptors::find_directions(const std::vector<int> &rows)
 {
+  int64_t n_rows = rows.size();
+  MPI_Allreduce(MPI_IN_PLACE, &n_rows, 1, MPI_INT64_T, MPI_SUM, world);
+  if (n_rows == 0) return;
   auto found = pair_cace::principal_components(
       descriptors_, rows, n_descriptors_, n_components_, [&](double *values, int64_t n) {
         MPI_Allreduce(MPI_IN_PLACE, values, static_cast<int>(n), MPI_DOUBLE, MPI_SUM, world);

@@ -26,6 +26,7 @@ class ComputeCACEDescriptors : public Compute {
   int n_max_ = 0;                               // rows of array_atom
   std::vector<double> descriptors_;             // (rows, n_descriptors), float64
   std::vector<double> center_, directions_;     // (n_descriptors), (n_descriptors, n_components)
+  int64_t id_of_models_ = 0;                    // that they are of
 
   PairCACE &pair() const;
   void find_directions(const std::vector<int> &rows);

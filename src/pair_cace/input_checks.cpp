@@ -5,7 +5,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
-#include "force.h"
+#include "group.h"
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "universe.h"
@@ -41,16 +41,15 @@ bool has_special_neighbors(const Atom &atom, int i, int k)
 
 }    // namespace
 
-// LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list (unless
-// there is a kspace style); the model would silently miss the atoms that matter most.
+// LAMMPS drops bonded pairs whose special_bonds factors are zero from the neighbour list (unless a style
+// needs them, as kspace does); the model would silently miss the atoms that matter most.
 void refuse_excluded_bonded_neighbors(LAMMPS *lmp, const std::vector<int> &atomic_numbers)
 {
   const auto *atom = lmp->atom;
-  const auto *force = lmp->force;
-  if (atom->molecular == Atom::ATOMIC || force->kspace) return;
+  if (atom->molecular == Atom::ATOMIC) return;
   int mine = 0, left_out = 0;    // k of a class of 1-(k+1) neighbours that is left out
   for (int k = 3; k >= 1; --k) {
-    if (force->special_lj[k] != 0.0 || force->special_coul[k] != 0.0) continue;
+    if (lmp->neighbor->special_flag[k] != 0) continue;
     for (int i = 0; i < atom->nlocal; ++i) {
       if (atomic_numbers[atom->type[i]] != 0 && has_special_neighbors(*atom, i, k)) mine = k;
     }
@@ -93,15 +92,38 @@ void warn_of_another_mpi(LAMMPS *lmp)
   }
 }
 
-bool excludes_neighbors(LAMMPS *lmp)
+namespace {
+
+constexpr int all_atoms = 0;    // group
+
+// The group that exclusion k hides from all others, or −1.
+int hidden_group(const Neighbor &neighbor, int k)
+{
+  if (neighbor.ex2_group[k] == all_atoms) return neighbor.ex1_group[k];
+  return neighbor.ex1_group[k] == all_atoms ? neighbor.ex2_group[k] : -1;
+}
+
+}    // namespace
+
+int groups_hidden_from_all(LAMMPS *lmp)
+{
+  int bits = 0;
+  for (int k = 0; k < lmp->neighbor->nex_group; ++k)
+    if (const int group = hidden_group(*lmp->neighbor, k); group >= 0) bits |= lmp->group->bitmask[group];
+  return bits;
+}
+
+bool excludes_pairs(LAMMPS *lmp)
 {
   const auto *neighbor = lmp->neighbor;
-  return neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0 || neighbor->includegroup > 0;
+  for (int k = 0; k < neighbor->nex_group; ++k)
+    if (hidden_group(*neighbor, k) < 0) return true;
+  return neighbor->nex_type + neighbor->nex_mol > 0 || neighbor->includegroup > 0;
 }
 
 void warn_of_excluded_neighbors(LAMMPS *lmp)
 {
-  if (excludes_neighbors(lmp) && lmp->comm->me == 0)
+  if ((excludes_pairs(lmp) || groups_hidden_from_all(lmp)) && lmp->comm->me == 0)
     lmp->error->warning(FLERR, "Pair style cace: neigh_modify {} hides atoms from the potential, which "
                                "changes the energies of all their neighbors, not of the pair alone",
                         lmp->neighbor->includegroup > 0 ? "include" : "exclude");

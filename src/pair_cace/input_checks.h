@@ -23,8 +23,12 @@ void warn_of_swapped_elements(LAMMPS_NS::LAMMPS *lmp, const std::vector<int> &at
 // Warns if an mpiexec of another MPI started this process as one of several: then each runs all of it.
 void warn_of_another_mpi(LAMMPS_NS::LAMMPS *lmp);
 
-// By neigh_modify exclude or include.
-bool excludes_neighbors(LAMMPS_NS::LAMMPS *lmp);
+// Bits of the groups that neigh_modify excludes from `all`: a potential is not to see their atoms. Fixes that
+// try what is without an atom, as `fix gcmc` does, make such a group.
+int groups_hidden_from_all(LAMMPS_NS::LAMMPS *lmp);
+
+// Whether neigh_modify exclude or include takes anything but whole atoms from neighbor lists.
+bool excludes_pairs(LAMMPS_NS::LAMMPS *lmp);
 
 // Of neigh_modify exclude and include.
 void warn_of_excluded_neighbors(LAMMPS_NS::LAMMPS *lmp);

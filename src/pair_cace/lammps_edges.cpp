@@ -16,22 +16,22 @@ namespace pair_cace {
 using LAMMPS_NS::Atom;
 using LAMMPS_NS::NeighList;
 
-void Rows::number_local(const Atom &atom, const std::vector<int> &atomic_numbers)
+void Rows::number_local(const Atom &atom, const std::vector<int> &atomic_numbers, int hidden)
 {
   of_atom.assign(atom.nlocal + atom.nghost, none);
   atoms.clear();
   for (int i = 0; i < atom.nlocal; ++i) {
-    if (atomic_numbers[atom.type[i]] == 0) continue;
+    if (atomic_numbers[atom.type[i]] == 0 || atom.mask[i] & hidden) continue;
     of_atom[i] = static_cast<int>(atoms.size());
     atoms.push_back(i);
   }
   n_local = static_cast<int>(atoms.size());
 }
 
-void Rows::append_ghosts(const Atom &atom, const std::vector<int> &atomic_numbers)
+void Rows::append_ghosts(const Atom &atom, const std::vector<int> &atomic_numbers, int hidden)
 {
   for (int i = atom.nlocal; i < atom.nlocal + atom.nghost; ++i) {
-    if (atomic_numbers[atom.type[i]] == 0) continue;
+    if (atomic_numbers[atom.type[i]] == 0 || atom.mask[i] & hidden) continue;
     of_atom[i] = static_cast<int>(atoms.size());
     atoms.push_back(i);
   }

@@ -14,7 +14,7 @@ class NeighList;
 namespace pair_cace {
 
 // Which atom stands in which row of the edge list. Atoms of a type that the model does not treat
-// (NULL in pair_coeff) have no row.
+// (NULL in pair_coeff) have no row, nor have those of `hidden` groups, given by their bits.
 struct Rows {
   static constexpr int none = -1;
 
@@ -23,10 +23,10 @@ struct Rows {
   int n_local = 0;             // rows of local atoms
 
   // Numbers the local atoms; ghosts have no row yet. `atomic_numbers` by type, 0 for NULL.
-  void number_local(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers);
+  void number_local(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers, int hidden);
   // Gives every ghost a row of its own. Without message passing ghosts only send, so what
   // they carry besides their element does not matter.
-  void append_ghosts(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers);
+  void append_ghosts(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers, int hidden);
 };
 
 // What is to be said of LAMMPS' atoms i and j.

@@ -64,19 +64,30 @@ void PairCACE::coeff(int narg, char **arg)
   // LAMMPS itself has seen to the two asterisks, because of one_coeff. Nothing is replaced before
   // everything has been checked: a program that catches the error keeps the potential it had.
   const auto coefficients = pair_cace::read_coefficients(lmp, narg - 2, arg + 2);
-  std::vector<std::unique_ptr<pair_cace::ExportedModel>> models;
-  for (const std::string &path : coefficients.paths)
-    models.push_back(pair_cace::load_model(lmp, path, settings_.device));
+  std::string problem;
+  auto models = pair_cace::load_models(lmp, coefficients.paths, settings_.device, problem);
+  if (!problem.empty()) error->all(FLERR, "Pair style cace{}", problem);
+  use_models(coefficients, std::move(models));
+}
+
+void PairCACE::use_models(const pair_cace::PairCoefficients &coefficients,
+                          std::vector<std::unique_ptr<pair_cace::ExportedModel>> models)
+{
+  static int64_t n_used = 0;
   auto atomic_numbers =
       pair_cace::atomic_numbers_of_types(lmp, coefficients, models, settings_.extrapolate);
   own_neighbors_.clear();
   models_ = std::move(models);
+  id_of_models_ = ++n_used;
   atomic_numbers_ = std::move(atomic_numbers);
   coefficients_ = coefficients;
   if (!allocated) allocate();
-  map_element2type(atom->ntypes, arg + narg - atom->ntypes);
+  std::vector<char *> elements;
+  for (std::string &element : coefficients_.elements) elements.push_back(element.data());
+  map_element2type(atom->ntypes, elements.data());
   nextra = models_.size() > 1 ? static_cast<int>(pvector_.size()) : 0;
-  pvector = nextra > 0 ? pvector_.data() : nullptr;
+  pvector_ = {};
+  pvector = pvector_.data();    // also for a `compute pair` that was made for a committee before
   pair_cace::log_models(lmp, coefficients_, models_);
 }
 
@@ -97,7 +108,6 @@ void PairCACE::init_style()
   if (atom->tag_enable == 0)
     error->all(FLERR, "Pair style cace: expected atom IDs, got 'atom_modify id no'");
 
-  pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);
   pair_cace::warn_of_swapped_elements(lmp, atomic_numbers_);
   pair_cace::warn_of_another_mpi(lmp);
   pair_cace::warn_of_excluded_neighbors(lmp);
@@ -128,11 +138,6 @@ void PairCACE::prepare_exchange()
   comm_forward = comm_reverse = width;
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
-}
-
-void PairCACE::setup()
-{
-  pair_cace::refuse_skipped_pairs(lmp, *list, atomic_numbers_);
 }
 
 double PairCACE::init_one(int, int)

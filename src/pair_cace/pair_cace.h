@@ -27,7 +27,6 @@ class PairCACE : public Pair {
   void settings(int narg, char **arg) override;
   void coeff(int narg, char **arg) override;
   void init_style() override;
-  void setup() override;
   double init_one(int i, int j) override;
   void compute(int eflag, int vflag) override;
   void finish() override;
@@ -36,6 +35,7 @@ class PairCACE : public Pair {
   // Invariants of the local rows, (n_local_rows, n_descriptors) float64, by the first model; for the
   // configuration of the last step. All ranks call it.
   void describe(std::vector<double> &descriptors);
+  int64_t id_of_models() const { return id_of_models_; }    // another one after every pair_coeff
   int n_descriptors() const { return models_.empty() ? 0 : models_[0]->info().n_descriptors; }
   int n_local_rows() const { return rows_.n_local; }
   int atom_of_row(int row) const { return rows_.atoms[row]; }
@@ -59,7 +59,9 @@ class PairCACE : public Pair {
   pair_cace::PairSettings settings_;
   pair_cace::PairCoefficients coefficients_;
   std::vector<std::unique_ptr<pair_cace::ExportedModel>> models_;    // several: a committee
+  int64_t id_of_models_ = 0;
   std::vector<int> atomic_numbers_;    // by type, 0 where pair_coeff says NULL
+  int hidden_groups_ = 0;              // bits of groups that neigh_modify excludes from all
   double energy_unit_ = 1.0;           // LAMMPS energy unit per eV
 
   pair_cace::RankExchange exchange_;
@@ -86,7 +88,10 @@ class PairCACE : public Pair {
   double exchange_seconds_before_ = 0.0;
 
   void allocate();
+  void use_models(const pair_cace::PairCoefficients &coefficients,
+                  std::vector<std::unique_ptr<pair_cace::ExportedModel>> models);
   void prepare_exchange();
+  void check_neighbors();
   void evaluate(int k, bool wants_virial);
   void choose_neighbors();
   void gather_points();

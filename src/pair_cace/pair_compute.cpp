@@ -28,7 +28,7 @@ void PairCACE::compute(int eflag, int vflag)
   ev_init(eflag, vflag);
   if (neighbor->ago == 0) {
     ++n_builds_;
-    pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);    // bonds may have been made since
+    check_neighbors();
   }
   const int n_models = static_cast<int>(models_.size());
   const bool deviates = n_models > 1 && wants_deviation();
@@ -44,6 +44,17 @@ void PairCACE::compute(int eflag, int vflag)
     if (deviates) deviation_.add(k, rows_, row_forces_.data(), sum_of_energies(), virial_of_edges());
   }
   if (deviates) report_deviation();
+}
+
+// Of what may have changed since the last build: bonds that were made, and groups that a fix hides.
+void PairCACE::check_neighbors()
+{
+  pair_cace::refuse_excluded_bonded_neighbors(lmp, atomic_numbers_);
+  pair_cace::refuse_skipped_pairs(lmp, *list, atomic_numbers_);
+  hidden_groups_ = pair_cace::groups_hidden_from_all(lmp);
+  if (!own_neighbors_.empty() && pair_cace::excludes_pairs(lmp))
+    error->all(FLERR, "Pair style cace: expected no neigh_modify exclude or include because of its own neighbor "
+                      "lists, got some from a command after the beginning of this run; use 'neighbors lammps'");
 }
 
 // Rows, energies and forces of model k; the virial, if it is wanted, where there are no edges to sum it up from.
@@ -98,12 +109,12 @@ void PairCACE::with_rows_for(int k, const std::function<void()> &use)
 // stands for its owner. On several, or without messages, ghosts get rows of their own.
 void PairCACE::number_atoms(const pair_cace::ModelInfo &info, bool exchanges)
 {
-  rows_.number_local(*atom, atomic_numbers_);
+  rows_.number_local(*atom, atomic_numbers_, hidden_groups_);
   exchange_.use_rows(rows_.of_atom, comm_forward);
   if (info.n_layers > 0 && !exchanges)
     exchange_.owners_to_ghosts(rows_.of_atom);
   else
-    rows_.append_ghosts(*atom, atomic_numbers_);
+    rows_.append_ghosts(*atom, atomic_numbers_, hidden_groups_);
 }
 
 int PairCACE::pack_forward_comm(int n, int *list, double *buf, int, int *)
@@ -269,5 +280,8 @@ void *PairCACE::extract_peratom(const char *name, int &n_columns)
 {
   n_columns = 0;
   if (std::strcmp(name, "force_deviation") != 0 || models_.size() < 2) return nullptr;
+  if (update->whichflag != 0 && deviation_.step() != update->ntimestep)
+    error->all(FLERR, "Pair style cace: the force deviation was not asked for before this step; use 'fix pair ... "
+                      "force_deviation 1'");
   return deviation_.of_atoms();
 }

@@ -22,7 +22,7 @@ void PairCACE::choose_neighbors()
   const bool on_gpu = !models_.empty() && models_[0]->is_on_gpu() && pair_cace::has_cuda_kernels();
   const auto wish = settings_.neighbors;
   bool own = wish == pair_cace::NeighborChoice::own || (wish == pair_cace::NeighborChoice::automatic && on_gpu);
-  if (own && pair_cace::excludes_neighbors(lmp)) {
+  if (own && pair_cace::excludes_pairs(lmp)) {
     if (wish == pair_cace::NeighborChoice::own)
       error->all(FLERR, "Pair style cace: expected no neigh_modify exclude or include because of 'neighbors own', got "
                         "some; use 'neighbors lammps' or 'neighbors auto'");

@@ -8,7 +8,7 @@
 #include "error.h"
 #include "utils.h"
 
-#include <fstream>
+#include <utility>
 
 using namespace LAMMPS_NS;
 
@@ -89,22 +89,17 @@ void PairCACE::read_restart(FILE *file)
 {
   read_restart_settings(file);
   Reader reader(lmp, file);
-  const std::vector<std::string> paths = reader.words(), elements = reader.words();
+  pair_cace::PairCoefficients coefficients;
+  coefficients.paths = reader.words();
+  coefficients.elements = reader.words();
   if (!allocated) allocate();
 
-  // The files may have moved; then the user gives pair_coeff again.
-  int missing = 0;
-  for (const std::string &path : paths)
-    if (!std::ifstream(path)) missing = 1;
-  MPI_Allreduce(MPI_IN_PLACE, &missing, 1, MPI_INT, MPI_MAX, world);
-  if (missing) {
-    if (comm->me == 0)
-      error->warning(FLERR, "Pair style cace: the models of the restart file ({}) are not where they were; "
-                            "give pair_coeff again", pair_cace::joined(paths));
-    return;
-  }
-  std::vector<std::string> words{"*", "*"};
-  words.insert(words.end(), paths.begin(), paths.end());
-  words.insert(words.end(), elements.begin(), elements.end());
-  coeff(static_cast<int>(words.size()), pointers(words).data());
+  // The files may have moved, or the device may not be here; what else the file holds is of use even so.
+  std::string problem;
+  auto models = pair_cace::load_models(lmp, coefficients.paths, settings_.device, problem);
+  if (problem.empty()) return use_models(coefficients, std::move(models));
+  if (comm->me == 0)
+    error->warning(FLERR, "Pair style cace{}; the models of the restart file ({}) are not in use: give pair_coeff "
+                          "again, after pair_style if its keywords are to change",
+                   problem, pair_cace::joined(coefficients.paths));
 }

@@ -151,13 +151,15 @@ int rank_on_this_machine(LAMMPS *lmp)
 
 }    // namespace
 
-std::unique_ptr<ExportedModel> load_model(LAMMPS *lmp, const std::string &path, DeviceChoice device)
+std::vector<std::unique_ptr<ExportedModel>> load_models(LAMMPS *lmp, const std::vector<std::string> &paths,
+                                                        DeviceChoice device, std::string &problem)
 {
-  std::unique_ptr<ExportedModel> model;
-  std::string problem;
+  std::vector<std::unique_ptr<ExportedModel>> models;
   const int rank_on_machine = rank_on_this_machine(lmp);
+  problem.clear();
   try {
-    model = std::make_unique<ExportedModel>(path, device, rank_on_machine);
+    for (const std::string &path : paths)
+      models.push_back(std::make_unique<ExportedModel>(path, device, rank_on_machine));
   } catch (const std::exception &e) {
     problem = e.what();
   }
@@ -165,17 +167,19 @@ std::unique_ptr<ExportedModel> load_model(LAMMPS *lmp, const std::string &path, 
   // A file or a device may be missing on one node only. All ranks stop for it, and the first speaks:
   // what a rank prints that ends the run by itself may be lost.
   const int me = lmp->comm->me, n_ranks = lmp->comm->nprocs;
-  const int failed = model ? 0 : 1, mine = failed ? me : n_ranks;
+  const int failed = problem.empty() ? 0 : 1, mine = failed ? me : n_ranks;
   int n_failed = 0, first = 0;
   MPI_Allreduce(&failed, &n_failed, 1, MPI_INT, MPI_SUM, lmp->world);
-  if (n_failed == 0) return model;
+  if (n_failed == 0) return models;
   MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, lmp->world);
   int length = static_cast<int>(problem.size());
   MPI_Bcast(&length, 1, MPI_INT, first, lmp->world);
   problem.resize(length);
   MPI_Bcast(problem.data(), length, MPI_CHAR, first, lmp->world);
-  if (n_failed == n_ranks) lmp->error->all(FLERR, "Pair style cace: {}", problem);
-  lmp->error->all(FLERR, "Pair style cace, on {} of {} MPI ranks: {}", n_failed, n_ranks, problem);
+  problem = ": " + problem;
+  if (n_failed < n_ranks)
+    problem = ", on " + std::to_string(n_failed) + " of " + std::to_string(n_ranks) + " MPI ranks" + problem;
+  return {};
 }
 
 std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &coefficients,

@@ -42,9 +42,10 @@ struct PairCoefficients {
 // element for every type.
 PairCoefficients read_coefficients(LAMMPS_NS::LAMMPS *lmp, int narg, char **arg);
 
-// On all ranks, or error->all on all of them.
-std::unique_ptr<ExportedModel> load_model(LAMMPS_NS::LAMMPS *lmp, const std::string &path,
-                                          DeviceChoice device);
+// On all ranks; or, on all of them, none and a problem: text that goes on from the name of the pair style.
+std::vector<std::unique_ptr<ExportedModel>> load_models(LAMMPS_NS::LAMMPS *lmp,
+                                                        const std::vector<std::string> &paths,
+                                                        DeviceChoice device, std::string &problem);
 
 // By type, [0] unused, 0 where the elements say NULL. error->all on elements that the model does not know.
 std::vector<int> atomic_numbers_of_types(LAMMPS_NS::LAMMPS *lmp, const PairCoefficients &coefficients,

@@ -118,6 +118,25 @@ def test_deviations(tmp_path, committee, keywords, ranks):
     assert header[1:7] == "step max_devi_v min_devi_v avg_devi_v max_devi_f min_devi_f".split()[:6]
 
 
+def test_a_deviation_that_was_not_asked_for(tmp_path, committee):
+    write_data(tmp_path / "atoms.data", SYSTEMS["liquid"](), ["O", "H"])
+    script = RUN.format(units="metal", keywords="", committee=committee, more="", steps=4)
+    script = script.replace(" deviation 2 devi.out", "").replace("thermo 1\n", "thermo 4\n")
+    run = lmp(tmp_path, script)
+    assert run.returncode == 0, run.output
+    run = lmp(tmp_path, script.replace("force_deviation 1", "force_deviation 0"))
+    assert "use 'fix pair ... force_deviation 1'" in run.error
+
+
+def test_one_model_after_a_committee(tmp_path, committee):
+    write_data(tmp_path / "atoms.data", SYSTEMS["liquid"](), ["O", "H"])
+    again = f"pair_coeff * * {committee.split()[0]} O H\nrun 0\nprint 'SPREAD $(c_spread[1])'\n"
+    script = LINES.format(committee=committee, more="run 0\n" + again)
+    run = lmp(tmp_path, script.replace(" deviation 5 devi.out", ""))
+    assert run.returncode == 0, run.output
+    assert "SPREAD 0\n" in run.output
+
+
 LINES = """\
 units metal
 read_data atoms.data

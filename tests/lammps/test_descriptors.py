@@ -46,9 +46,15 @@ def test_invariants(tmp_path, models, model, ranks):
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
-def test_principal_components_of_a_group(tmp_path, models, ranks):
+@pytest.mark.parametrize("empty_at_first", [False, True])
+def test_principal_components_of_a_group(tmp_path, models, ranks, empty_at_first):
     arguments = "oxygen cace/descriptors components 3"
-    atoms, result = run(tmp_path, models, "T2", arguments, ranks)
+    if empty_at_first:
+        arguments = "late cace/descriptors components 3\nrun 0\n"
+        arguments += "write_dump all custom first.dump c_descriptors[1]\ngroup late type 1"
+    first = "group late empty\n" if empty_at_first else ""
+    pair = f"pair_style cace\npair_coeff * * {models / 'T2.pt'} O H\n{first}"
+    atoms, result = run(tmp_path, models, "T2", arguments, ranks, pair)
     assert result.returncode == 0, result.output
     found = np.loadtxt(tmp_path / "atoms.dump", skiprows=9)[:, 1:]
     oxygen = atoms.symbols == "O"

@@ -21,7 +21,7 @@ def few(atom):
 # What is asked of LAMMPS, and the edges that it leaves, by sender, receiver and their elements.
 SELECTIONS = {
     "exclude type 1 1": lambda j, i, of_j, of_i: (of_j != 8) | (of_i != 8),
-    "exclude group few all": lambda j, i, of_j, of_i: ~few(j) & ~few(i),
+    "exclude group few few": lambda j, i, of_j, of_i: ~(few(j) & few(i)),
     "include few": lambda j, i, of_j, of_i: few(j) & few(i),
 }
 
@@ -48,6 +48,21 @@ run 0
     assert_close(found.forces[compared], expected.forces[compared])
     whole = predict(model_of(model), graph)
     assert abs(expected.energies[0] - whole.energies[0]) > 1e-3
+
+
+@pytest.mark.parametrize("keywords", ["", " neighbors own"])
+@pytest.mark.parametrize("model, ranks", [("T0", 1), ("T2", 1), ("T2", 2)])
+def test_atoms_hidden_from_all_are_not_there(tmp_path, models, model, ranks, keywords):
+    """As `fix gcmc` hides an atom, to learn what is without it: what it alone would have must go, too."""
+    commands = "group few id 1:11\nneigh_modify exclude group few all\nrun 0\n"
+    atoms = SYSTEMS["liquid"]()
+    pair = cace(models, model).replace("pair_style cace", "pair_style cace" + keywords)
+    found = run_to_the_end(tmp_path, atoms, pair, commands, ranks=ranks)
+    others = ~few(np.arange(len(atoms)))
+    expected = predict_atoms(model_of(model), atoms[others])
+    assert_close(found.energy, expected.energies[0])
+    assert_close(found.forces[others], expected.forces)
+    assert not found.forces[~others].any()
 
 
 # ---- domains -------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ RUNS = {
     "neighbor 1.0 bin\nrun 30\n",
     "other elements": "fix 1 all nve\nrun 3\nset atom 1*4 type 2\nrun 3\n",
     "repeated cell": "run 0\nreplicate 2 1 1\nrun 1\n",
+    "an exclusion of a fix": "fix 1 all nve\nfix 2 all gcmc 1 5 0 1 7182 3000 -1.0 0.1 full_energy\n"
+    "run 2\nrun 2\n",
 }
 
 
@@ -53,7 +55,10 @@ RUNS = {
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_runs(tmp_path, models, commands, ranks):
     atoms = SYSTEMS["triclinic"]()
-    state = run_to_the_end(tmp_path, atoms, cace(models, "T2-zbl"), RUNS[commands], ranks=ranks)
+    state = run_to_the_end(
+        tmp_path, atoms, cace(models, "T2-zbl"), RUNS[commands], ranks=ranks,
+        first="atom_modify map yes",
+    )  # fmt: skip
     check(state, "T2-zbl", factor=10)
 
 

@@ -1,6 +1,7 @@
 """Keywords that change what is computed, and what restart files keep of them."""
 
 import numpy as np
+import pytest
 from helpers import assert_close, random_model, settings_of
 from pair_cace.cli.export import export_checkpoint
 from pair_cace.io.checkpoint import save_checkpoint
@@ -71,20 +72,24 @@ def test_a_restart_file_restores_models_and_keywords(tmp_path):
         np.testing.assert_allclose(after, before, rtol=1e-12)
 
 
-def test_a_restart_file_whose_model_has_moved(tmp_path, models):
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ("shell mv m.pt n.pt", "cannot open the model file m.pt"),
+        ("shell mv m.pt n.pt\nshell cp damaged.pt m.pt", "m.pt is not a readable TorchScript file"),
+    ],
+)
+def test_a_restart_file_whose_model_cannot_be_loaded(tmp_path, models, change, reason):
     (tmp_path / "m.pt").write_bytes((models / "T0.pt").read_bytes())
+    (tmp_path / "damaged.pt").write_bytes((models / "T0.pt").read_bytes()[:1000])
     atoms = SYSTEMS["liquid"]()
     write_data(tmp_path / "atoms.data", atoms, ["O", "H"])
     script = RESTART.replace("extrapolate yes committee first", "").replace("O C", "O H")
-    script = script.format(first="m.pt", second="").replace(
-        "clear\n", "shell mv m.pt n.pt\nclear\n"
-    )
+    script = script.format(first="m.pt", second="").replace("clear\n", change + "\nclear\n")
     run = lmp(tmp_path, script)
     assert run.returncode != 0
-    assert (
-        "the models of the restart file (m.pt) are not where they were; give pair_coeff"
-        in run.output
-    )
+    assert "the models of the restart file (m.pt) are not in use: give pair_coeff" in run.output
+    assert reason in run.output
     script = script.replace("read_restart r.bin\n", "read_restart r.bin\npair_coeff * * n.pt O H\n")
     (tmp_path / "n.pt").rename(tmp_path / "m.pt")
     run = lmp(tmp_path, script)
