@@ -74,6 +74,8 @@ class Trainer:
             self._finish_epoch(phase, rate, train, valid, watcher)
         if self.config.training.refit_readout:
             self._refit_readout(watcher)
+        elif self.config.training.phases[-1].energy_weight > 0:
+            self._center_energies(watcher)
 
     def validate(self) -> ErrorSums:
         """Errors of the averaged model on the validation structures; each is counted once."""
@@ -228,6 +230,41 @@ class Trainer:
         if refit.score_after < self.best_score:
             self.best_score = refit.score_after
             self._write_checkpoint(self.folder.best)
+
+    def _center_energies(self, watcher: Watcher) -> None:
+        """Least squares for the constant of the averaged model's energies, per atom.
+
+        Forces are most of the loss and do not depend on it, so that steps leave it where noise does.
+        """
+        model = self.average.module
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        mine = share(self.train.structures.tolist(), self.processes.rank, self.processes.count)
+        for batch in batches(mine, self.train.store, self.config.training):
+            graph, labels = self.train.store.batch(batch)
+            graph, labels = graph.to(self.device), labels.to(self.device)
+            n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures)
+            errors = (labels.energies - predict(model, graph).energies.detach()) / n_atoms
+            known = torch.isfinite(errors)
+            sums[0] += (labels.weights * errors)[known].sum()
+            sums[1] += labels.weights[known].sum()
+        weighted, weight = self.processes.add(sums).tolist()
+        if weight == 0.0:
+            return
+        bias = model.readout.network[-1].bias.data
+        before = bias.clone()
+        bias += weighted / weight
+        valid = self.validate()
+        score = float(total_loss(valid, valid.counts(), self.config.training.phases[-1]))
+        if score >= self.best_score:
+            bias.copy_(before)
+            return
+        watcher.say(
+            f"energies moved by {1e3 * weighted / weight:.3f} meV/atom, their mean error on the "
+            f"training data: validation loss {self.best_score:.6g} before, {score:.6g} after"
+        )
+        self.best_score = score
+        self._write_checkpoint(self.folder.best)
+        self._write_checkpoint(self.folder.last)
 
     def _write_checkpoint(self, path) -> None:
         if self.processes.is_first:
