@@ -82,9 +82,7 @@ void PairCACE::use_models(const pair_cace::PairCoefficients &coefficients,
   atomic_numbers_ = std::move(atomic_numbers);
   coefficients_ = coefficients;
   if (!allocated) allocate();
-  std::vector<char *> elements;
-  for (std::string &element : coefficients_.elements) elements.push_back(element.data());
-  map_element2type(atom->ntypes, elements.data());
+  map_element2type(atom->ntypes, pair_cace::pointers(coefficients_.elements).data());
   nextra = models_.size() > 1 ? static_cast<int>(pvector_.size()) : 0;
   pvector_ = {};
   pvector = pvector_.data();    // also for a `compute pair` that was made for a committee before

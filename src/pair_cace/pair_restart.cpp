@@ -58,13 +58,6 @@ class Reader {
   FILE *file_;
 };
 
-std::vector<char *> pointers(std::vector<std::string> &words)
-{
-  std::vector<char *> result;
-  for (std::string &word : words) result.push_back(word.data());
-  return result;
-}
-
 }    // namespace
 
 void PairCACE::write_restart(FILE *file)
@@ -82,7 +75,7 @@ void PairCACE::write_restart_settings(FILE *file)
 void PairCACE::read_restart_settings(FILE *file)
 {
   std::vector<std::string> keywords = Reader(lmp, file).words();
-  settings(static_cast<int>(keywords.size()), pointers(keywords).data());
+  settings(static_cast<int>(keywords.size()), pair_cace::pointers(keywords).data());
 }
 
 void PairCACE::read_restart(FILE *file)

@@ -117,6 +117,13 @@ std::vector<std::string> words_of(const PairSettings &settings)
   return words;
 }
 
+std::vector<char *> pointers(std::vector<std::string> &words)
+{
+  std::vector<char *> result;
+  for (std::string &word : words) result.push_back(word.data());
+  return result;
+}
+
 PairCoefficients read_coefficients(LAMMPS *lmp, int narg, char **arg)
 {
   const std::vector<std::string> words(arg, arg + narg);

@@ -33,6 +33,9 @@ PairSettings read_settings(LAMMPS_NS::LAMMPS *lmp, int narg, char **arg);
 // The keywords that give these settings.
 std::vector<std::string> words_of(const PairSettings &settings);
 
+// Words as LAMMPS takes them.
+std::vector<char *> pointers(std::vector<std::string> &words);
+
 struct PairCoefficients {
   std::vector<std::string> paths;       // of the models
   std::vector<std::string> elements;    // by type, from type 1 on; NULL: not treated
