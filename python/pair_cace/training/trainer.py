@@ -177,10 +177,8 @@ class Trainer:
                 f"before are kept in {self.folder.path}"
             )
         # Phases weigh differently; "best" is by the weights of the last one throughout.
-        final_score = float(total_loss(valid, valid.counts(), self.config.training.phases[-1]))
-        if final_score < self.best_score:
-            self.best_score = final_score
-            self._write_checkpoint(self.folder.best)
+        final_score = self._final_score(valid)
+        self._keep_if_best(final_score)
         self._write_checkpoint(self.folder.last)
         row = self._row(rate, train, valid, final_score)
         advance(self.scheduler, score)
@@ -214,12 +212,9 @@ class Trainer:
             equations.add(model, graph.to(self.device), labels.to(self.device), generator)
             watcher.step(self.epoch, done, len(structures))
         equations = NormalEquations(*(self.processes.add(sums) for sums in equations.tensors()))
-
-        def score() -> float:
-            valid = self.validate()
-            return float(total_loss(valid, valid.counts(), phase))
-
-        refit = refit_linear_readout(model, equations, phase, score)
+        refit = refit_linear_readout(
+            model, equations, phase, lambda: self._final_score(self.validate())
+        )
         if refit is None:
             watcher.say("no solution is better on the validation data; kept what training found")
             return
@@ -227,9 +222,7 @@ class Trainer:
             f"validation loss {refit.score_before:.6g} before, {refit.score_after:.6g} after "
             f"(ridge {refit.ridge:g})"
         )
-        if refit.score_after < self.best_score:
-            self.best_score = refit.score_after
-            self._write_checkpoint(self.folder.best)
+        self._keep_if_best(refit.score_after)
 
     def _center_energies(self, watcher: Watcher) -> None:
         """Least squares for the constant of the averaged model's energies, per atom.
@@ -253,18 +246,27 @@ class Trainer:
         bias = model.readout.network[-1].bias.data
         before = bias.clone()
         bias += weighted / weight
-        valid = self.validate()
-        score = float(total_loss(valid, valid.counts(), self.config.training.phases[-1]))
-        if score >= self.best_score:
+        best_before, score = self.best_score, self._final_score(self.validate())
+        if not self._keep_if_best(score):
             bias.copy_(before)
             return
+        self._write_checkpoint(self.folder.last)
         watcher.say(
             f"energies moved by {1e3 * weighted / weight:.3f} meV/atom, their mean error on the "
-            f"training data: validation loss {self.best_score:.6g} before, {score:.6g} after"
+            f"training data: validation loss {best_before:.6g} before, {score:.6g} after"
         )
+
+    def _final_score(self, valid: ErrorSums) -> float:
+        """The loss with the weights of the last phase, by which models are compared."""
+        return float(total_loss(valid, valid.counts(), self.config.training.phases[-1]))
+
+    def _keep_if_best(self, score: float) -> bool:
+        """Whether the averaged model, of this score, is the best so far; then it is written."""
+        if score >= self.best_score:
+            return False
         self.best_score = score
         self._write_checkpoint(self.folder.best)
-        self._write_checkpoint(self.folder.last)
+        return True
 
     def _write_checkpoint(self, path) -> None:
         if self.processes.is_first:
