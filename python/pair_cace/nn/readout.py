@@ -51,7 +51,7 @@ class Readout(nn.Module):
             bias = torch.cat([bias, self.linear.bias])
         # (T+1, hidden, features of a layer)
         by_layer = weight.unflatten(1, [-1, len(layers)]).permute(2, 0, 1).contiguous().unbind()
-        total = bias.expand(layers[0].shape[0], -1)
+        total = bias
         for features, weight_of_layer in zip(layers, by_layer):
             total = torch.addmm(total, features, weight_of_layer.T)
         hidden = total[:, :n_hidden]
