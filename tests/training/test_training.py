@@ -278,7 +278,15 @@ def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, re
 @pytest.mark.parametrize("first_energy_weight", [1, 0])
 def test_two_processes_train_like_one(config_file, tmp_path, first_energy_weight):
     # Five structures a batch: the shares differ in size. Without energies a bias has no gradient.
-    phases = [{"epochs": 2, "energy_weight": weight} for weight in (first_energy_weight, 1)]
+    phases = [
+        {
+            "epochs": 2,
+            "energy_weight": first_energy_weight,
+            "force_weight": 100,
+            "stress_weight": 10,
+        },
+        {"epochs": 2, "energy_weight": 100, "force_weight": 100},
+    ]
     config = config_file(training={"batch_size": 5, "phases": phases})
     alone = finished_rows(config, tmp_path / "one")
     run = cace_train(config, f"folder={tmp_path / 'two'}", processes=2)
