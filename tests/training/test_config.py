@@ -69,6 +69,10 @@ PHASES = [{"epochs": 3}]
             "schedule.kind: Input should be 'constant', 'step', 'cosine'",
         ),
         ({"schedule.factor": 2}, "schedule.factor: Input should be less than 1"),
+        (
+            {"loss.energies": "relative", "training.batch_size": 1},
+            "loss.energies: relative compares the structures of a batch; expected",
+        ),
         ({"loss.kind": "l1"}, "loss.kind: Input should be 'mse' or 'huber', got 'l1'"),
         (
             {"fine_tune.train_only": "head"},

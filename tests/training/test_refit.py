@@ -8,27 +8,15 @@ from pair_cace.cli.train import train_from_file
 from pair_cace.data.graph import Graph
 from pair_cace.data.labels import Labels
 from pair_cace.errors import CaceError
-from pair_cace.io.checkpoint import load_checkpoint
 from pair_cace.nn import CACE, Hyperparameters
 from pair_cace.nn.derivatives import predict
 from pair_cace.training.config import PhaseSection, load_config
-from pair_cace.training.data import load_data
-from pair_cace.training.distributed import Processes
 from pair_cace.training.refit import NormalEquations, refit_linear_readout
 from pair_cace.training.run import train
 from pair_cace.training.watcher import Watcher
-from training_helpers import labelled
+from training_helpers import labelled, mean_energy_error
 
 PHASE = PhaseSection(epochs=1, energy_weight=10, force_weight=100)
-
-
-def mean_error(path, config):
-    """Of the energies per atom of the training frames, eV."""
-    model, info = load_checkpoint(path)
-    data = load_data(config, info.cutoff, Processes(), Watcher())["train"]
-    graph, labels = data.store.batch(data.structures.tolist())
-    n_atoms = torch.bincount(graph.structure)
-    return float(((labels.energies - predict(model, graph).energies) / n_atoms).mean())
 
 
 def test_a_run_ends_with_the_constant_that_fits(config_file, tmp_path):
@@ -40,7 +28,7 @@ def test_a_run_ends_with_the_constant_that_fits(config_file, tmp_path):
     watcher = Watcher()
     watcher.say = said.append
     train(config, watcher=watcher)
-    assert abs(mean_error(tmp_path / "run" / "best.cace.pt", config)) < 1e-9
+    assert abs(mean_energy_error(tmp_path / "run" / "best.cace.pt", config)) < 1e-9
     assert (tmp_path / "run" / "last.cace.pt").exists()
     assert any(text.startswith("energies moved by ") for text in said)
     forces_alone = {"phases": [{"epochs": 1, "energy_weight": 0}]}
@@ -48,7 +36,7 @@ def test_a_run_ends_with_the_constant_that_fits(config_file, tmp_path):
         config_file(data=wrong, training=forces_alone, optimizer=rate, folder=str(tmp_path / "f"))
     )
     train(config)
-    assert abs(mean_error(tmp_path / "f" / "best.cace.pt", config)) > 0.01
+    assert abs(mean_energy_error(tmp_path / "f" / "best.cace.pt", config)) > 0.01
 
 
 @pytest.mark.parametrize("repeat", [(1, 1, 1), (2, 2, 1)], ids=["every axis", "random directions"])

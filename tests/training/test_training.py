@@ -1,6 +1,5 @@
 """Training runs: they learn, they resume, they agree on any number of processes."""
 
-import csv
 import os
 import random
 import re
@@ -24,16 +23,7 @@ from pair_cace.training.config import TrainingSection, load_config
 from pair_cace.training.dataset import content_hash, open_or_build
 from pair_cace.training.initialization import fit_scales
 from pair_cace.training.run import train
-from training_helpers import cace_train, labelled
-
-
-def rows_of(folder):
-    with open(folder / "metrics.csv", newline="") as file:
-        return [
-            {key: float(value) for key, value in row.items() if key != "seconds"}
-            for row in csv.DictReader(file)
-        ]
-
+from training_helpers import cace_train, labelled, rows_of
 
 # ---- data ----------------------------------------------------------------------------------------
 
@@ -253,10 +243,23 @@ run.train(config.load_config(pathlib.Path(sys.argv[1]), sys.argv[3:]))
 """
 
 
-@pytest.mark.parametrize("dtype, relative", [("float64", 1e-12), ("float32", 1e-6)])
-def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, relative):
+@pytest.mark.parametrize(
+    "dtype, energies, relative",
+    [
+        ("float64", "absolute", 1e-12),
+        ("float64", "relative", 1e-12),
+        ("float32", "absolute", 1e-6),
+    ],
+)
+def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, energies, relative):
     config = config_file(
-        training={"batch_size": 7, "dtype": dtype}, optimizer={"clip_gradient_norm": 1e9}
+        training={
+            "batch_size": 7,
+            "dtype": dtype,
+            "phases": [{"epochs": 1, "energy_weight": 1000, "force_weight": 1}],
+        },
+        loss={"energies": energies},
+        optimizer={"clip_gradient_norm": 1e9},
     )
     script = tmp_path / "gradient.py"
     script.write_text(GRADIENT_OF_THE_FIRST_STEP)
@@ -275,8 +278,10 @@ def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, re
     assert (together - alone).norm() <= relative * alone.norm()
 
 
-@pytest.mark.parametrize("first_energy_weight", [1, 0])
-def test_two_processes_train_like_one(config_file, tmp_path, first_energy_weight):
+@pytest.mark.parametrize(
+    "energies, first_energy_weight", [("absolute", 1), ("absolute", 0), ("relative", 1)]
+)
+def test_two_processes_train_like_one(config_file, tmp_path, energies, first_energy_weight):
     # Five structures a batch: the shares differ in size. Without energies a bias has no gradient.
     phases = [
         {
@@ -287,7 +292,7 @@ def test_two_processes_train_like_one(config_file, tmp_path, first_energy_weight
         },
         {"epochs": 2, "energy_weight": 100, "force_weight": 100},
     ]
-    config = config_file(training={"batch_size": 5, "phases": phases})
+    config = config_file(training={"batch_size": 5, "phases": phases}, loss={"energies": energies})
     alone = finished_rows(config, tmp_path / "one")
     run = cace_train(config, f"folder={tmp_path / 'two'}", processes=2)
     assert run.returncode == 0, run.stderr

@@ -1,5 +1,6 @@
 """Small labelled data sets, and a config that trains on them in seconds."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -7,10 +8,16 @@ import sys
 import ase.io
 import numpy as np
 import pytest
+import torch
 import yaml
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from pair_cace.io.checkpoint import load_checkpoint
+from pair_cace.nn.derivatives import predict
+from pair_cace.training.data import load_data
+from pair_cace.training.distributed import Processes
+from pair_cace.training.watcher import Watcher
 
 
 def labelled(n_frames, seed, with_stress=True):
@@ -87,3 +94,21 @@ def cace_train(*arguments, processes=1, **options):
         stdin=subprocess.DEVNULL,
         **options,
     )
+
+
+def rows_of(folder):
+    """metrics.csv of a run, without the times."""
+    with open(folder / "metrics.csv", newline="") as file:
+        return [
+            {key: float(value) for key, value in row.items() if key != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+
+
+def mean_energy_error(path, config):
+    """Of the energies per atom of the training frames, eV."""
+    model, info = load_checkpoint(path)
+    data = load_data(config, info.cutoff, Processes(), Watcher())["train"]
+    graph, labels = data.store.batch(data.structures.tolist())
+    n_atoms = torch.bincount(graph.structure)
+    return float(((labels.energies - predict(model, graph).energies) / n_atoms).mean())

@@ -57,6 +57,15 @@ def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Predi
     return Prediction(atom_energies, energies, forces, stresses)
 
 
+@torch.no_grad()
+def predict_energies(model: nn.Module, graph: Graph) -> Tensor:
+    """(S,) energies alone, eV, float64; detached."""
+    atom_energies = model(
+        graph.vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms
+    )
+    return _sum_by_structure(atom_energies, graph.structure, graph.n_structures)
+
+
 def _sum_by_structure(values: Tensor, structure: Tensor, n_structures: int) -> Tensor:
     """(n, …) values to (S, …) sums."""
     total = values.new_zeros([n_structures] + list(values.shape[1:]))

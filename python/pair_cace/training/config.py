@@ -167,6 +167,11 @@ class LossSection(_Section):
 
     kind: Literal["mse", "huber"] = "mse"
     huber_delta: float = Field(0.1, gt=0, description="eV/atom, eV/Å and eV/Å³")
+    energies: Literal["absolute", "relative"] = Field(
+        "absolute",
+        description="relative: up to the mean error per atom of a batch, so that no step goes after "
+        "the constant that all energies share; it is fitted after every epoch",
+    )
 
 
 class TrainingSection(_Section):
@@ -238,6 +243,15 @@ class Config(_Section):
                 raise ValueError("data.E0: 'keep' needs a model in fine_tune.init_from")
             if self.fine_tune.train_only != "all":
                 raise ValueError("fine_tune.train_only: 'readout' needs fine_tune.init_from")
+        return self
+
+    @model_validator(mode="after")
+    def _relative_to_others(self) -> "Config":
+        if self.loss.energies == "relative" and self.training.batch_size == 1:
+            raise ValueError(
+                "loss.energies: relative compares the structures of a batch; expected "
+                "training.batch_size of 2 or more, got 1"
+            )
         return self
 
     @model_validator(mode="after")

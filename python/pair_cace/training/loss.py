@@ -46,17 +46,38 @@ class ErrorSums:
         return torch.stack([self.energy_count, self.force_count, self.stress_count])
 
 
+def energy_error_sums(energies: Tensor, labels: Labels, n_atoms: Tensor) -> Tensor:
+    """(2,) weighted sum of the errors per atom of (S,) energies, and of the weights; detached."""
+    errors = (energies.detach() - labels.energies) / n_atoms
+    known = torch.isfinite(labels.energies)
+    return torch.stack([(labels.weights * errors)[known].sum(), labels.weights[known].sum()])
+
+
+def mean_error(sums: Tensor) -> Tensor:
+    """From the sums of ``energy_error_sums``; 0 without labels."""
+    return torch.where(sums[1] > 0, sums[0] / sums[1], torch.zeros_like(sums[0]))
+
+
 def error_sums(
-    prediction: Prediction, labels: Labels, n_atoms: Tensor, structure: Tensor, loss: LossSection
+    prediction: Prediction,
+    labels: Labels,
+    n_atoms: Tensor,
+    structure: Tensor,
+    loss: LossSection,
+    energy_offset: Tensor | None = None,
 ) -> ErrorSums:
     """Compare a prediction with its labels.
 
     n_atoms (S,) and structure (N,) say how large structures are and which one an atom is in.
-    Energies count per atom, forces and stresses per component.
+    Energies count per atom, without ``energy_offset`` if there is one, forces and stresses per
+    component.
     """
+    energies = prediction.energies / n_atoms
+    if energy_offset is not None:
+        energies = energies - energy_offset
     sums: list[Tensor] = []
     for predicted, expected, weights in [
-        (prediction.energies / n_atoms, labels.energies / n_atoms, labels.weights),
+        (energies, labels.energies / n_atoms, labels.weights),
         (prediction.forces, labels.forces, labels.weights[structure][:, None]),
         (prediction.stresses, labels.stresses, labels.weights[:, None, None]),
     ]:

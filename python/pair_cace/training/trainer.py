@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ..errors import CaceError
 from ..nn import CACE
-from ..nn.derivatives import predict
+from ..nn.derivatives import predict, predict_energies
 from .batching import batches, share, shuffled
 from .config import Config, PhaseSection
 from .data import Part
 from .dataset import GraphStore
 from .distributed import Processes
-from .loss import ErrorSums, error_sums, total_loss
+from .loss import ErrorSums, energy_error_sums, error_sums, mean_error, total_loss
 from .refit import NormalEquations, refit_linear_readout
 from .run_folder import RunFolder
 from .schedule import advance, averaged, make_optimizer, start_phase, warmup_factor
@@ -46,6 +46,7 @@ class Trainer:
         self.train, self.valid = train, valid
         self.processes, self.folder, self.save_checkpoint = processes, folder, save_checkpoint
         self.device = next(model.parameters()).device
+        self.relative = config.loss.energies == "relative"
 
         self.epoch = 0  # finished ones
         self.phase = 0  # the one that is running, and
@@ -69,6 +70,8 @@ class Trainer:
             group = self.optimizer.param_groups[0]
             rate = group["lr"] / group["factor"]
             train = self._train_epoch(phase, watcher)
+            if self.relative:
+                self._fit_constant(self._some_for_training())
             valid = self.validate()
             self.seconds += time.monotonic() - started
             self._finish_epoch(phase, rate, train, valid, watcher)
@@ -89,6 +92,11 @@ class Trainer:
     def _train_epoch(self, phase: PhaseSection, watcher: Watcher) -> ErrorSums:
         order = shuffled(self.train.structures, self.config.training.seed, self.epoch)
         joint = batches(order, self.train.store, self.config.training)
+        if self.relative and all(len(batch) == 1 for batch in joint):
+            raise CaceError(
+                "loss.energies: relative compares the structures of a batch, but every batch has "
+                "one structure; raise training.batch_atoms or training.batch_edges"
+            )
         total = torch.zeros(12, dtype=torch.float64, device=self.device)
         for done, batch in enumerate(joint, start=1):
             total += self._train_step(batch, phase)
@@ -115,7 +123,9 @@ class Trainer:
         is divided by the joint number of labels.
         """
         mine = share(batch, self.processes.rank, self.processes.count)
-        if not mine:
+        if not mine:  # only the sums that other processes wait for
+            if self.relative:
+                self.processes.add(torch.zeros(2, dtype=torch.float64, device=self.device))
             self.processes.add(torch.zeros(3, dtype=torch.float64, device=self.device))
             return torch.zeros(12, dtype=torch.float64, device=self.device)
         sums = self._errors(self.model, self.train.store, mine, True)
@@ -125,13 +135,18 @@ class Trainer:
         return sums.as_tensor().detach()
 
     def _errors(
-        self, model: nn.Module, store: GraphStore, batch: list[int], create_graph: bool
+        self, model: nn.Module, store: GraphStore, batch: list[int], training: bool
     ) -> ErrorSums:
+        """Of this process' share of a batch; in a training, of energies as ``loss.energies`` says."""
         graph, labels = store.batch(batch)
         graph, labels = graph.to(self.device), labels.to(self.device)
         n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures).double()
-        prediction = predict(model, graph, create_graph)
-        return error_sums(prediction, labels, n_atoms, graph.structure, self.config.loss)
+        prediction = predict(model, graph, create_graph=training)
+        offset = None
+        if training and self.relative:
+            sums = energy_error_sums(prediction.energies, labels, n_atoms)
+            offset = mean_error(self.processes.add(sums))
+        return error_sums(prediction, labels, n_atoms, graph.structure, self.config.loss, offset)
 
     def _optimizer_step(self) -> None:
         factor = warmup_factor(self.step, self.config.schedule)
@@ -224,36 +239,44 @@ class Trainer:
         )
         self._keep_if_best(refit.score_after)
 
+    def _some_for_training(self) -> list[int]:
+        """As many structures for training as there are for validation; others in every epoch."""
+        order = shuffled(self.train.structures, self.config.training.seed, self.epoch)
+        return order[: len(self.valid.structures)].tolist()
+
+    def _fit_constant(self, structures: list[int]) -> float:
+        """Least squares for the constant of the averaged model's energies; returns the change.
+
+        It is per atom, in eV. ``structures`` are some of those for training.
+        """
+        model, store = self.average.module, self.train.store
+        total = torch.zeros(2, dtype=torch.float64, device=self.device)
+        mine = share(structures, self.processes.rank, self.processes.count)
+        for batch in batches(mine, store, self.config.training):
+            graph, labels = store.batch(batch)
+            graph, labels = graph.to(self.device), labels.to(self.device)
+            n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures)
+            total += energy_error_sums(predict_energies(model, graph), labels, n_atoms)
+        change = -float(mean_error(self.processes.add(total)))
+        model.readout.network[-1].bias.data += change
+        return change
+
     def _center_energies(self, watcher: Watcher) -> None:
-        """Least squares for the constant of the averaged model's energies, per atom.
+        """Fit the constant of the energies to all training data, if validation says it is better.
 
         Forces are most of the loss and do not depend on it, so that steps leave it where noise does.
         """
-        model = self.average.module
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        mine = share(self.train.structures.tolist(), self.processes.rank, self.processes.count)
-        for batch in batches(mine, self.train.store, self.config.training):
-            graph, labels = self.train.store.batch(batch)
-            graph, labels = graph.to(self.device), labels.to(self.device)
-            n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures)
-            errors = (labels.energies - predict(model, graph).energies.detach()) / n_atoms
-            known = torch.isfinite(errors)
-            sums[0] += (labels.weights * errors)[known].sum()
-            sums[1] += labels.weights[known].sum()
-        weighted, weight = self.processes.add(sums).tolist()
-        if weight == 0.0:
-            return
-        bias = model.readout.network[-1].bias.data
+        bias = self.average.module.readout.network[-1].bias.data
         before = bias.clone()
-        bias += weighted / weight
+        change = self._fit_constant(self.train.structures.tolist())
         best_before, score = self.best_score, self._final_score(self.validate())
         if not self._keep_if_best(score):
             bias.copy_(before)
             return
         self._write_checkpoint(self.folder.last)
         watcher.say(
-            f"energies moved by {1e3 * weighted / weight:.3f} meV/atom, their mean error on the "
-            f"training data: validation loss {best_before:.6g} before, {score:.6g} after"
+            f"energies moved by {1e3 * change:.3f} meV/atom, their mean error on the training data: "
+            f"validation loss {best_before:.6g} before, {score:.6g} after"
         )
 
     def _final_score(self, valid: ErrorSums) -> float:
