@@ -2,7 +2,9 @@
 // the distances, one edge per lane.
 //
 // Counted per edge, with M = n_radial · C: value M (N_l + (L+1) · exp); gradient three times that. Read:
-// A of the other atom, 4 M N_l bytes.
+// A of the other atom, 4 M N_l bytes. Atoms near each other share their neighbours: a block of atoms goes
+// through one radial function after the other, so that the rows it reads, n_radial times smaller than A,
+// come from the cache.
 #pragma once
 
 #include "edge_basis.h"
@@ -20,80 +22,129 @@ template <class T> class RadialMessages {
       : task_(task), n_angular_(task.n_angular()), size_(int64_t(task.n_radial) * n_angular_ * task.n_channels)
   {}
 
-  void values(int64_t atom)
+  // Messages to atoms begin … end − 1.
+  void values(int64_t begin, int64_t end)
   {
-    measure(atom);
-    for (int m = 0; m < task_.n_radial; ++m)
-      for (int c = 0; c < task_.n_channels; c += lanes) {
-        const int used = task_.n_channels - c;
-        for (int l = 0; l <= task_.l_max; ++l)
-          at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
-            constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
-            const T amplitude = parameter(task_.amplitude, degree, m, c, used);
-            const T decay = parameter(task_.decay, degree, m, c, used);
-            V sum[size];
-            remember<degree>(task_.basis, atom, m, c, sum);
-            for (int64_t e = 0; e < n_edges_; ++e) {
-              const T factor =
-                  amplitude * exponential(-(decay * number(length_, e))) * number(fc_, e);
-              const int64_t at = place(other(e), m, begin, c);
-#pragma GCC unroll 32
-              for (int k = 0; k < size; ++k)
-                sum[k] += result_of(factor * input(task_.basis, at + k * task_.n_channels, used));
-            }
-            for (int k = 0; k < size; ++k)
-              store_first(task_.message + place(atom, m, begin + k, c), sum[k], used);
-          });
-      }
+    in_blocks(begin, end, [&](int64_t atom, int m) {
+      for (int l = 0; l <= task_.l_max; ++l)
+        at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+          for (int c = 0; c < task_.n_channels; c += lanes) add_up<degree>(atom, m, c);
+        });
+    });
   }
 
-  // Of a sender: gradient by its A, and by all edges that leave it.
-  void gradients(int64_t atom)
+  // Of senders begin … end − 1: gradient by their A, and by all edges that leave them.
+  void gradients(int64_t begin, int64_t end)
   {
-    measure(atom);
-    for (int m = 0; m < task_.n_radial; ++m)
-      for (int c = 0; c < task_.n_channels; c += lanes) {
-        const int used = task_.n_channels - c;
-        for (int l = 0; l <= task_.l_max; ++l)
-          at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
-            constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
-            const T amplitude = parameter(task_.amplitude, degree, m, c, used);
-            const T decay = parameter(task_.decay, degree, m, c, used);
-            const int64_t here = place(atom, m, begin, c);
-            V sum[size], grad_amplitude{}, grad_decay{};
-            remember<degree>({task_.grad_message, nullptr}, atom, m, c, sum);
-            for (int64_t e = 0; e < n_edges_; ++e) {
-              const T r = number(length_, e), fc = number(fc_, e);
-              const T damped = exponential(-(decay * r));
-              const T radial = amplitude * damped;
-              const V factor = result_of(radial * fc);
-              const Real *gradient = task_.grad_message + place(other(e), m, begin, c);
-              T overlap = zero<T>();
-#pragma GCC unroll 32
-              for (int k = 0; k < size; ++k) {
-                const V g = load_first(gradient + k * task_.n_channels, used);
-                overlap += g * input(task_.basis, here + k * task_.n_channels, used);
-                sum[k] += factor * g;
-              }
-              const T weighted = overlap * fc;
-              grad_amplitude += result_of(weighted * damped);
-              grad_decay += result_of(-(weighted * radial * r));
-              grad_length_[e] += overlap * radial * number(fc_slope_, e) - weighted * radial * decay;
-            }
-            add_parameter(task_.grad_amplitude, grad_amplitude, degree, m, c, used);
-            add_parameter(task_.grad_decay, grad_decay, degree, m, c, used);
-            if (task_.grad_basis)
-              for (int k = 0; k < size; ++k)
-                store_first(task_.grad_basis + here + k * task_.n_channels, sum[k], used);
-          });
-      }
-    if (task_.grad_vectors) write_vector_gradients();
+    in_blocks(
+        begin, end,
+        [&](int64_t atom, int m) {
+          for (int64_t e = 0; e < n_edges_; ++e) grad_length_[e] = zero<T>();
+          for (int l = 0; l <= task_.l_max; ++l)
+            at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+              for (int c = 0; c < task_.n_channels; c += lanes) add_gradients<degree>(atom, m, c);
+            });
+          for (int64_t e = 0; e < n_edges_; ++e) {
+            const Number sum = sum_of(grad_length_[e]);
+            Number &total = edge(e).grad_length;
+            total = {total.a + sum.a, total.d + sum.d};
+          }
+        },
+        [&] {
+          if (task_.grad_vectors) write_vector_gradients();
+        });
   }
 
  private:
   struct Number {    // of one edge
     Real a = 0, d = 0;
   };
+  struct Edge {
+    Number length, fc, fc_slope, grad_length;
+  };
+  static constexpr int64_t edges_at_once = 2048;
+
+  // Calls body(atom, m) for all atoms and radial functions, end_of_block() after those of a block.
+  template <class Body, class End = void (*)()>
+  void in_blocks(int64_t begin, int64_t end, const Body &body, const End &end_of_block = [] {})
+  {
+    for (int64_t first = begin, last; first < end; first = last) {
+      last = first + 1;
+      while (last < end && edges_before(last + 1) - edges_before(first) <= edges_at_once) ++last;
+      measure(edges_before(first), edges_before(last));
+      for (int m = 0; m < task_.n_radial; ++m)
+        for (int64_t atom = first; atom < last; ++atom) {
+          first_edge_ = edges_before(atom);
+          n_edges_ = edges_before(atom + 1) - first_edge_;
+          for (Growing<T> *of_edges : {&factor_, &overlap_, &grad_length_}) of_edges->require(n_edges_);
+          body(atom, m);
+        }
+      end_of_block();
+    }
+  }
+
+  int64_t edges_before(int64_t atom) const
+  {
+    return task_.amplitude.value ? task_.groups.start[atom] : 0;
+  }
+
+  template <int degree> [[gnu::always_inline]] void add_up(int64_t atom, int m, int c)
+  {
+    constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
+    const int used = task_.n_channels - c;
+    const T amplitude = parameter(task_.amplitude, degree, m, c, used);
+    const T decay = parameter(task_.decay, degree, m, c, used);
+    V sum[size];
+    remember<degree>(task_.basis, atom, m, c, sum);
+    for (int64_t e = 0; e < n_edges_; ++e)
+      factor_[e] = amplitude * exponential(-(decay * number(edge(e).length))) * number(edge(e).fc);
+    for (int64_t e = 0; e < n_edges_; ++e) {
+      const T factor = factor_[e];
+      const int64_t at = place(other(e), m, begin, c);
+#pragma GCC unroll 32
+      for (int k = 0; k < size; ++k)
+        sum[k] += result_of(factor * input(task_.basis, at + k * task_.n_channels, used));
+    }
+    for (int k = 0; k < size; ++k)
+      store_first(task_.message + place(atom, m, begin + k, c), sum[k], used);
+  }
+
+  template <int degree> [[gnu::always_inline]] void add_gradients(int64_t atom, int m, int c)
+  {
+    constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
+    const int used = task_.n_channels - c;
+    const T amplitude = parameter(task_.amplitude, degree, m, c, used);
+    const T decay = parameter(task_.decay, degree, m, c, used);
+    const int64_t here = place(atom, m, begin, c);
+    V sum[size], grad_amplitude{}, grad_decay{};
+    remember<degree>({task_.grad_message, nullptr}, atom, m, c, sum);
+    for (int64_t e = 0; e < n_edges_; ++e)
+      factor_[e] = exponential(-(decay * number(edge(e).length)));
+    for (int64_t e = 0; e < n_edges_; ++e) {
+      const V factor = result_of(amplitude * factor_[e] * number(edge(e).fc));
+      const Real *gradient = task_.grad_message + place(other(e), m, begin, c);
+      T part[2] = {zero<T>(), zero<T>()};
+#pragma GCC unroll 32
+      for (int k = 0; k < size; ++k) {
+        const V g = load_first(gradient + k * task_.n_channels, used);
+        part[k % 2] += g * input(task_.basis, here + k * task_.n_channels, used);
+        sum[k] += factor * g;
+      }
+      overlap_[e] = part[0] + part[1];
+    }
+    for (int64_t e = 0; e < n_edges_; ++e) {
+      const T r = number(edge(e).length), damped = factor_[e], overlap = overlap_[e];
+      const T radial = amplitude * damped, weighted = overlap * number(edge(e).fc);
+      grad_amplitude += result_of(weighted * damped);
+      grad_decay += result_of(-(weighted * radial * r));
+      grad_length_[e] += overlap * radial * number(edge(e).fc_slope) - weighted * radial * decay;
+    }
+    add_parameter(task_.grad_amplitude, grad_amplitude, degree, m, c, used);
+    add_parameter(task_.grad_decay, grad_decay, degree, m, c, used);
+    if (task_.grad_basis)
+      for (int k = 0; k < size; ++k)
+        store_first(task_.grad_basis + here + k * task_.n_channels, sum[k], used);
+  }
 
   // What the atom keeps of its own values x, (…, n_radial, N_l, C): m x; 0 without memory.
   template <int degree, int size>
@@ -107,49 +158,41 @@ template <class T> class RadialMessages {
       sum[k] = result_of(memory * input(x, place(atom, m, angular_before(degree) + k, c), used));
   }
 
-  // Lengths and cutoff factors of all edges of the atom.
-  void measure(int64_t atom)
+  // Lengths and cutoff factors of edges begin … end − 1, those of a block.
+  void measure(int64_t begin, int64_t end)
   {
-    start_ = n_edges_ = 0;
-    if (task_.amplitude.value) {
-      start_ = task_.groups.start[atom];
-      n_edges_ = task_.groups.start[atom + 1] - start_;
-    }
-    length_.require(n_edges_ + lanes);
-    fc_.require(n_edges_ + lanes);
-    fc_slope_.require(n_edges_ + lanes);
-    grad_length_.require(n_edges_ + lanes);
-    for (int64_t first = 0; first < n_edges_; first += lanes) {
-      load_edges(first);
+    block_ = begin;
+    block_end_ = end;
+    edges_.require(end - begin);
+    for (int64_t first = begin; first < end; first += lanes) {
+      load_vectors(first);
       T value, slope;
-      cutoff_function(edges_.length, task_.cutoff, task_.exponent, value, slope);
-      for (int e = 0; e < edges_.n; ++e) {
-        length_[first + e] = lane(edges_.length, e);
-        fc_[first + e] = lane(value, e);
-        fc_slope_[first + e] = lane(slope, e);
-        grad_length_[first + e] = zero<T>();
-      }
+      cutoff_function(vectors_.length, task_.cutoff, task_.exponent, value, slope);
+      for (int e = 0; e < vectors_.n; ++e)
+        edges_[first - begin + e] = {lane(vectors_.length, e), lane(value, e), lane(slope, e), {}};
     }
   }
 
   void write_vector_gradients()
   {
-    for (int64_t first = 0; first < n_edges_; first += lanes) {
-      load_edges(first);
+    for (int64_t first = block_; first < block_end_; first += lanes) {
+      load_vectors(first);
       T by_length = zero<T>();
-      for (int e = 0; e < edges_.n; ++e) set_lane(by_length, e, sum_of(grad_length_[first + e]));
-      by_length = by_length * inverse(edges_.length);
-      const T gradient[3] = {by_length * edges_.r[0], by_length * edges_.r[1],
-                             by_length * edges_.r[2]};
-      edges_.store_gradient(gradient, task_.groups, start_ + first, task_.grad_vectors,
-                            task_.adds_to_vectors);
+      for (int e = 0; e < vectors_.n; ++e) set_lane(by_length, e, edges_[first - block_ + e].grad_length);
+      by_length = by_length * inverse(vectors_.length);
+      const T gradient[3] = {by_length * vectors_.r[0], by_length * vectors_.r[1],
+                             by_length * vectors_.r[2]};
+      vectors_.store_gradient(gradient, task_.groups, first, task_.grad_vectors, task_.adds_to_vectors);
     }
   }
 
-  void load_edges(int64_t first)
+  void load_vectors(int64_t first)
   {
-    edges_.load(task_.vectors, task_.groups, start_ + first, start_ + n_edges_, task_.cutoff);
+    vectors_.load(task_.vectors, task_.groups, first, block_end_, task_.cutoff);
   }
+
+  // Edge e of the atom.
+  Edge &edge(int64_t e) { return edges_[first_edge_ - block_ + e]; }
 
   static Number lane(const T &x, int e)
   {
@@ -177,15 +220,15 @@ template <class T> class RadialMessages {
       return {sum_of_lanes(x), 0};
   }
 
-  template <class Numbers> static T number(Numbers &numbers, int64_t e)
+  static T number(const Number &x)
   {
     if constexpr (is_dual<T>)
-      return {broadcast(numbers[e].a), broadcast(numbers[e].d)};
+      return {broadcast(x.a), broadcast(x.d)};
     else
-      return broadcast(numbers[e].a);
+      return broadcast(x.a);
   }
 
-  int64_t other(int64_t e) const { return task_.other[task_.groups.edge(start_ + e)]; }
+  int64_t other(int64_t e) const { return task_.other[task_.groups.edge(first_edge_ + e)]; }
 
   int64_t place(int64_t atom, int m, int k, int c) const
   {
@@ -241,24 +284,26 @@ template <class T> class RadialMessages {
   const RadialMessage<Real> &task_;
   int n_angular_;
   int64_t size_;    // of A of one atom
-  int64_t start_ = 0, n_edges_ = 0;
-  EdgeVectors<T> edges_;
-  Growing<Number> length_, fc_, fc_slope_;
-  Growing<T> grad_length_;    // one channel per lane, to be added up
+  int64_t block_ = 0, block_end_ = 0;             // edges of the block
+  int64_t first_edge_ = 0, n_edges_ = 0;          // those of the atom
+  EdgeVectors<T> vectors_;
+  Growing<Edge> edges_;       // of the block
+  // Of the atom's edges, one channel per lane. Exponentials are a long chain of operations: those of many
+  // edges run side by side in a loop of their own.
+  Growing<T> factor_, overlap_;
+  Growing<T> grad_length_;    // for one radial function; lanes to be added up
 };
 
 template <class T>
 void radial_message(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
 {
-  RadialMessages<T> messages(task);
-  for (int64_t atom = begin; atom < end; ++atom) messages.values(atom);
+  RadialMessages<T>(task).values(begin, end);
 }
 
 template <class T>
 void radial_message_gradient(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
 {
-  RadialMessages<T> messages(task);
-  for (int64_t atom = begin; atom < end; ++atom) messages.gradients(atom);
+  RadialMessages<T>(task).gradients(begin, end);
 }
 
 }    // namespace PAIR_CACE_INSTRUCTIONS

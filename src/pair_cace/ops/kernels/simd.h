@@ -81,15 +81,14 @@ template <class V> inline V lane_numbers()
 }
 
 // The first n lanes of a vector (all, if n is larger than that; none, if it is negative): reads 0 into the
-// others, and neither reads nor writes memory behind them.
+// others, and neither reads nor writes memory behind them. AVX2 does so in parts: there are processors (AMD)
+// that take ten cycles for a load with a mask and more for a store.
 template <class Real> class FirstLanes {
  public:
   explicit FirstLanes(int n) : n_(n < 0 ? 0 : lanes_in_use<Real>(n))
   {
 #if defined(__AVX512F__)
     mask_ = static_cast<Mask>((1u << n_) - 1);
-#elif defined(__AVX2__)
-    mask_ = lane_numbers<Bits>() < static_cast<LaneOf<Bits>>(n_);
 #endif
   }
 
@@ -101,10 +100,17 @@ template <class Real> class FirstLanes {
     else
       return (Vec<Real>)_mm512_maskz_loadu_pd(mask_, p);
 #elif defined(__AVX2__)
-    if constexpr (std::is_same_v<Real, float>)
-      return (Vec<Real>)_mm256_maskload_ps(p, (__m256i)mask_);
-    else
-      return (Vec<Real>)_mm256_maskload_pd(p, (__m256i)mask_);
+    if (n_ == lanes_of<Real>) [[likely]]
+      return pair_cace::load(p);
+    if constexpr (std::is_same_v<Real, float>) {
+      const __m128 low = n_ & 4 ? _mm_loadu_ps(p) : load_parts(p);
+      const __m128 high = n_ & 4 ? load_parts(p + 4) : _mm_setzero_ps();
+      return (Vec<Real>)_mm256_set_m128(high, low);
+    } else {
+      const __m128d low = n_ & 2 ? _mm_loadu_pd(p) : n_ & 1 ? _mm_load_sd(p) : _mm_setzero_pd();
+      const __m128d high = (n_ & 3) == 3 ? _mm_load_sd(p + 2) : _mm_setzero_pd();
+      return (Vec<Real>)_mm256_set_m128d(high, low);
+    }
 #else
     if (n_ == lanes_of<Real>) return pair_cace::load(p);
     Real padded[lanes_of<Real>] = {};
@@ -121,7 +127,6 @@ template <class Real> class FirstLanes {
     else
       _mm512_mask_storeu_pd(p, mask_, (__m512d)v);
 #elif defined(__AVX2__)
-    // In parts: there are processors (AMD) that are slow at stores with a mask.
     if (n_ == lanes_of<Real>) return pair_cace::store(p, v);
     if constexpr (std::is_same_v<Real, float>) {
       __m128 part = _mm256_castps256_ps128((__m256)v);
@@ -157,8 +162,13 @@ template <class Real> class FirstLanes {
   using Mask = std::conditional_t<std::is_same_v<Real, float>, __mmask16, __mmask8>;
   Mask mask_;
 #elif defined(__AVX2__)
-  using Bits = typename VecOf<Real>::Bits;
-  Bits mask_;
+  // The n mod 4 numbers from p on.
+  __m128 load_parts(const float *p) const
+  {
+    if (!(n_ & 2)) return n_ & 1 ? _mm_load_ss(p) : _mm_setzero_ps();
+    const __m128 two = _mm_loadl_pi(_mm_setzero_ps(), reinterpret_cast<const __m64 *>(p));
+    return n_ & 1 ? _mm_insert_ps(two, _mm_load_ss(p + 2), 0x20) : two;
+  }
 #endif
 };
 
