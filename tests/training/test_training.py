@@ -256,7 +256,9 @@ def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, en
         training={
             "batch_size": 7,
             "dtype": dtype,
-            "phases": [{"epochs": 1, "energy_weight": 1000, "force_weight": 1}],
+            "phases": [
+                {"epochs": 1, "energy_weight": 1000, "force_weight": 100, "stress_weight": 10}
+            ],
         },
         loss={"energies": energies},
         optimizer={"clip_gradient_norm": 1e9},
