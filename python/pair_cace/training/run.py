@@ -19,7 +19,7 @@ from ..errors import CaceError
 from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
 from ..nn import CACE, Hyperparameters
-from ..nn.derivatives import predict
+from ..nn.derivatives import predict_energies
 from ..operations import keep_freed_memory
 from . import reference_energies
 from .batching import batches, shuffled
@@ -226,7 +226,7 @@ def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
     model = model.double()
     found = []
     for batch in batches(train.structures, train.store, config.training):
-        found.append(predict(model, train.store.batch(batch)[0]).energies.numpy())
+        found.append(predict_energies(model, train.store.batch(batch)[0]).numpy())
     return np.concatenate(found)
 
 
