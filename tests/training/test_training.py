@@ -239,7 +239,11 @@ def keep(self):
     raise SystemExit
 
 trainer.Trainer._optimizer_step = keep
-run.train(config.load_config(pathlib.Path(sys.argv[1]), sys.argv[3:]))
+try:
+    run.train(config.load_config(pathlib.Path(sys.argv[1]), sys.argv[3:]))
+finally:  # threads that are left may abort the process where Python ends
+    for thread in pathlib.Path("/proc/self/task").iterdir():
+        assert "gloo" not in (thread / "comm").read_text()
 """
 
 

@@ -77,6 +77,10 @@ def join_processes(device: str) -> Processes:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return Processes()
+    # Torch imports this by and by, and defaults of its functions keep the group that there is by then:
+    # threads of gloo would outlive the run, and now and then abort the process where Python ends.
+    import torch.distributed.nn  # noqa: F401
+
     if device.startswith("cuda"):
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
