@@ -17,7 +17,7 @@ template <class T> class PairSums {
   using Lanes = typename VecOf<Real>::Bits;    // numbers of lanes
   static constexpr int lanes = lanes_of<Real>;
   static constexpr int stride = sizeof(T) / sizeof(Real);    // of what has a value for every edge
-  static constexpr int rows_at_once = many_registers ? 8 : 6;
+  static constexpr int rows_at_once = many_registers ? 10 : 6;
 
  public:
   explicit PairSums(const NeighborSum<Real> &task)
@@ -31,14 +31,19 @@ template <class T> class PairSums {
     for (int at = 0; at < n_left_vectors_ * lanes; ++at) weight_of_lane_[at / lanes][at % lanes] = at % n_left_;
   }
 
-  // Multiplications per edge, and as much again for pairs that are left, which are shuffled.
+  // Multiplications per edge, and twice as much again for pairs that are left, which are loaded and shuffled.
   static int cost(const NeighborSum<Real> &task)
   {
-    const int n_rbf = task.basis.n_rbf, n_summed = task.basis.n_angular() - task.first_summed();
+    const int n_rbf = task.basis.n_rbf;
     const int n_left_vectors = vectors_for<Real>(n_rbf * (task.n_weights % lanes));
     const int n_vectors = task.n_weights / lanes * n_rbf + n_left_vectors;
-    const int blocks = task.n_degrees + n_summed / rows_at_once;
-    return n_rbf + (blocks + n_summed) * n_vectors + blocks * n_left_vectors;
+    int rows = 0, blocks = 0;    // for every block of rows, pairs are made anew
+    for (int d = 0; d < task.n_degrees; ++d) {
+      const int of_degree = task.first_angular(d + 1) - task.first_angular(d);
+      rows += of_degree;
+      blocks += (of_degree + rows_at_once - 1) / rows_at_once;
+    }
+    return n_rbf + (blocks + rows) * n_vectors + 2 * blocks * n_left_vectors;
   }
 
   void clear() { sums_.clear(); }
@@ -107,19 +112,19 @@ template <class T> class PairSums {
   template <int rows, int vectors, class Pairs>
   [[gnu::always_inline]] void add_block(int k, int at, const Pairs &pairs_of)
   {
-    V sum[rows][vectors];
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < vectors; ++j) sum[i][j] = sums_[(k + i) * n_vectors_ + at + j];
+    V sum[rows * vectors];    // with one index, or GCC 12 stores all of it for every edge
+    V *const sums = sums_.data() + k * n_vectors_ + at;
+#pragma GCC unroll 32
+    for (int i = 0; i < rows * vectors; ++i) sum[i] = sums[i / vectors * n_vectors_ + i % vectors];
     for (int e = 0, n_edges = n_edges_; e < n_edges; ++e) {
       T pair[vectors];
       pairs_of(e, pair);
-#pragma GCC unroll 8
-      for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 2
-        for (int j = 0; j < vectors; ++j) sum[i][j] += result_of(of_edge(angular_, k + i, e) * pair[j]);
+#pragma GCC unroll 32
+      for (int i = 0; i < rows * vectors; ++i)
+        sum[i] += result_of(of_edge(angular_, k + i / vectors, e) * pair[i % vectors]);
     }
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < vectors; ++j) sums_[(k + i) * n_vectors_ + at + j] = sum[i][j];
+#pragma GCC unroll 32
+    for (int i = 0; i < rows * vectors; ++i) sums[i / vectors * n_vectors_ + i % vectors] = sum[i];
   }
 
   // Entry number `at` of edge e, in all lanes.

@@ -35,39 +35,49 @@ template <class Real> [[gnu::always_inline]] inline void transpose(Vec<Real> (&r
   if constexpr (n > 8) swap_blocks(std::integral_constant<int, 8>());
 }
 
-// From x₀ y₀ z₀ x₁ y₁ … in three vectors to all x, all y and all z. A value comes from the first two vectors or
-// the third.
+// Which lanes of three vectors go where if x₀ y₀ z₀ x₁ y₁ … become all x, all y and all z, or the other way. A lane
+// comes from the first two vectors, or the third. Tables, for GCC 12 makes such loops at run time.
+template <class Index, int n> struct LanesOfThree {
+  Index of_two[3][n] = {}, of_all[3][n] = {};
+
+  constexpr explicit LanesOfThree(bool interleaves)
+  {
+    for (int k = 0; k < 3; ++k)
+      for (int i = 0; i < n; ++i) {
+        const int place = k * n + i;
+        const int at = interleaves ? place % 3 * n + place / 3 : 3 * i + k;
+        of_two[k][i] = at < 2 * n ? at : 0;
+        of_all[k][i] = at < 2 * n ? i : at - n;
+      }
+  }
+
+  template <class V> [[gnu::always_inline]] void apply(V (&v)[3]) const
+  {
+    using Bits = typename VecOf<RealOf<V>>::Bits;
+    const V from[3] = {v[0], v[1], v[2]};
+    for (int k = 0; k < 3; ++k) {
+      Bits two, all;
+      std::memcpy(&two, of_two[k], sizeof two);
+      std::memcpy(&all, of_all[k], sizeof all);
+      v[k] = __builtin_shuffle(__builtin_shuffle(from[0], from[1], two), from[2], all);
+    }
+  }
+};
+
+template <class V> using LanesOfThreeFor = LanesOfThree<LaneOf<typename VecOf<RealOf<V>>::Bits>, lanes_of<RealOf<V>>>;
+
+// From x₀ y₀ z₀ x₁ y₁ … in three vectors to all x, all y and all z.
 template <class V> [[gnu::always_inline]] inline void deinterleave(V (&v)[3])
 {
-  constexpr int n = lanes_of<RealOf<V>>;
-  using Bits = typename VecOf<RealOf<V>>::Bits;
-  const V from[3] = {v[0], v[1], v[2]};
-  for (int k = 0; k < 3; ++k) {
-    Bits of_two{}, of_all{};
-    for (int e = 0; e < n; ++e) {
-      const int at = 3 * e + k;
-      of_two[e] = at < 2 * n ? at : 0;
-      of_all[e] = at < 2 * n ? e : at - n;
-    }
-    v[k] = __builtin_shuffle(__builtin_shuffle(from[0], from[1], of_two), from[2], of_all);
-  }
+  static constexpr LanesOfThreeFor<V> lanes(false);
+  lanes.apply(v);
 }
 
 // The other way.
 template <class V> [[gnu::always_inline]] inline void interleave(V (&v)[3])
 {
-  constexpr int n = lanes_of<RealOf<V>>;
-  using Bits = typename VecOf<RealOf<V>>::Bits;
-  const V from[3] = {v[0], v[1], v[2]};
-  for (int k = 0; k < 3; ++k) {
-    Bits of_two{}, of_all{};
-    for (int i = 0; i < n; ++i) {
-      const int e = (k * n + i) / 3, component = (k * n + i) % 3;
-      of_two[i] = component < 2 ? component * n + e : 0;
-      of_all[i] = component < 2 ? i : n + e;
-    }
-    v[k] = __builtin_shuffle(__builtin_shuffle(from[0], from[1], of_two), from[2], of_all);
-  }
+  static constexpr LanesOfThreeFor<V> lanes(true);
+  lanes.apply(v);
 }
 
 // Reads the entries 0 … n_entries − 1 of n ≤ lanes rows, which begin at row(0), row(1), …, and calls
