@@ -46,12 +46,15 @@ std::runtime_error two_atoms_at_one_place(const Atom &atom, int i, int j)
 
 namespace {
 
-// Edges of the local rows begin … end − 1, written from place `at` on; returns the place behind them.
+// Edges of the local rows begin … end − 1, written from place `at` on; returns the place behind them. What is
+// beyond the cutoff is written as well, and then over: no processor could foresee a branch there.
 int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &list, const Atom &atom,
                     const Rows &rows, double cutoff, EdgeList &edges)
 {
   const double *const *x = atom.x;
   const double cutoff_squared = cutoff * cutoff;
+  int64_t *receivers = edges.receivers.data(), *senders = edges.senders.data();
+  auto *vectors = edges.vectors.data();
   for (int64_t receiver = begin; receiver < end; ++receiver) {
     const int i = rows.atoms[receiver];
     const int64_t n_neighbors = edges.first_of_row[receiver + 1] - edges.first_of_row[receiver];
@@ -60,13 +63,12 @@ int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &lis
       const int sender = rows.of_atom[j];
       const double r[3] = {x[i][0] - x[j][0], x[i][1] - x[j][1], x[i][2] - x[j][2]};
       const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
-      if (r_squared >= cutoff_squared || sender == Rows::none) continue;
-      if (r_squared < same_place_squared)
-        throw two_atoms_at_one_place(atom, i, j);
-      edges.receivers[at] = receiver;
-      edges.senders[at] = sender;
-      for (int k = 0; k < 3; ++k) edges.vectors[3 * at + k] = r[k];
-      ++at;
+      const bool is_edge = !(r_squared >= cutoff_squared) & (sender != Rows::none);    // NaN must stay
+      if (is_edge & (r_squared < same_place_squared)) throw two_atoms_at_one_place(atom, i, j);
+      receivers[at] = receiver;
+      senders[at] = sender;
+      for (int k = 0; k < 3; ++k) vectors[3 * at + k] = r[k];
+      at += is_edge;
     }
   }
   return at;
