@@ -99,21 +99,27 @@ template <class T> class EdgeBasis {
         radial_(basis.n_rbf), angular_(basis.n_angular())
   {}
 
-  // Makes `radial` and `angular` of these edges.
-  void evaluate(const EdgeVectors<T> &edges)
+  // Makes `radial` and `angular` of these edges, and what `gradient` needs if one is to come.
+  template <bool with_slopes = true> void evaluate(const EdgeVectors<T> &edges)
   {
     const T inverse_length = inverse(edges.length);
     inverse_shifted_ = inverse(edges.length + constant<T>(broadcast(Real(1e-9))));
     for (int k = 0; k < 3; ++k) direction_[k] = edges.r[k] * inverse_shifted_;
     cutoff_function(edges.length, basis_.cutoff, basis_.exponent, fc_, fc_slope_);
     scale_ = inverse_length * broadcast(Real(basis_.prefactor));
+    const T scaled_cutoff = scale_ * fc_;
     for (int n = 0; n < basis_.n_rbf; ++n) {
-      sine_cosine(frequency(n) * edges.length, sine_[n], cosine_[n]);
-      radial_[n] = sine_[n] * scale_ * fc_;
+      const T angle = frequency(n) * edges.length;
+      if constexpr (with_slopes) {
+        sine_cosine(angle, sine_[n], cosine_[n]);
+        radial_[n] = sine_[n] * scaled_cutoff;
+      } else {
+        radial_[n] = sine(angle) * scaled_cutoff;
+      }
     }
-    angular_[0] = constant<T>(broadcast(Real(1)));
-    for (int k = 1; k < basis_.n_angular(); ++k)
-      angular_[k] = angular_[angular_steps.lower[k]] * direction_[angular_steps.component[k]];
+    at_degree(basis_.l_max, [&]<int l_max>(std::integral_constant<int, l_max>) {
+      make_angular(std::make_integer_sequence<int, n_angular_up_to(l_max) - 1>());
+    });
   }
 
   const T *radial() const { return radial_.data(); }      // (n_rbf,)  R_n f_c
@@ -143,7 +149,16 @@ template <class T> class EdgeBasis {
   }
 
  private:
-  // Steps that are known at compile time, so that grad_direction stays in registers.
+  // Steps that are known at compile time, so that what they need stays in registers.
+  template <int... k> void make_angular(std::integer_sequence<int, k...>)
+  {
+    [[maybe_unused]] const T direction[3] = {direction_[0], direction_[1], direction_[2]};
+    T made[sizeof...(k) + 1];
+    made[0] = constant<T>(broadcast(Real(1)));
+    ((made[k + 1] = made[angular_steps.lower[k + 1]] * direction[angular_steps.component[k + 1]]), ...);
+    for (int i = 0; i <= static_cast<int>(sizeof...(k)); ++i) angular_[i] = made[i];
+  }
+
   template <int... k>
   void angular_gradient(T *grad_angular, T (&grad_direction)[3], std::integer_sequence<int, k...>) const
   {

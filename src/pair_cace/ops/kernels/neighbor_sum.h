@@ -39,11 +39,11 @@ template <class T> class NeighborSummation {
   {
     if (by_pairs_) {
       pairs_->clear();
-      for_each_block(atom, [&] { pairs_->add(basis_, edges_.n, place_of_weights_); });
+      for_each_block<false>(atom, [&] { pairs_->add(basis_, edges_.n, place_of_weights_); });
       pairs_->store_to(raw);
     } else {
       sums_.clear();
-      for_each_block(atom, [&] { add_by_columns(); });
+      for_each_block<false>(atom, [&] { add_by_columns(); });
       store_columns(raw);
     }
   }
@@ -52,8 +52,9 @@ template <class T> class NeighborSummation {
   void gradients(int64_t atom, const Real *grad_raw, bool adds = false)
   {
     const bool by_chi = task_.grad_vectors || task_.grad_frequencies;
-    for_each_block(atom, [&] {
+    for_each_block<true>(atom, [&] {
       load_weights_by_lane();
+      for (int n = 0; n < n_rbf_; ++n) grad_radial_[n] = zero<T>();
       if (task_.grad_weights && by_chi)
         make_gradients<true, true>(grad_raw);
       else if (by_chi)
@@ -73,12 +74,12 @@ template <class T> class NeighborSummation {
   }
 
  private:
-  template <class Body> void for_each_block(int64_t atom, const Body &body)
+  template <bool with_slopes, class Body> void for_each_block(int64_t atom, const Body &body)
   {
     const int64_t end = task_.by_receiver.start[atom + 1];
     for (int64_t first = task_.by_receiver.start[atom]; first < end; first += lanes) {
       edges_.load(task_.vectors, task_.by_receiver, first, end, task_.basis.cutoff);
-      basis_.evaluate(edges_);
+      basis_.template evaluate<with_slopes>(edges_);
       for (int e = 0; e < edges_.n; ++e)
         place_of_weights_[e] = task_.senders[task_.by_receiver.edge(first + e)] * row_;
       for (int e = edges_.n; e < lanes; ++e) place_of_weights_[e] = place_of_weights_[0];
@@ -91,19 +92,25 @@ template <class T> class NeighborSummation {
 
   void add_by_columns()
   {
-    for (int k = first_summed_; k < n_angular_; ++k)
-      for (int n = 0; n < n_rbf_; ++n)
-        chi_[k * n_rbf_ + n] = basis_.angular()[k] * basis_.radial()[n];
+    make_chi(first_summed_);
     const Real *chi = reinterpret_cast<const Real *>(chi_.data());
     if constexpr (is_dual<T>) {
-      add_by_columns(chi + lanes, task_.weights.value);
-      if (task_.weights.tangent) add_by_columns(chi, task_.weights.tangent);
+      add_by_columns<true>(chi + lanes, task_.weights.value);
+      if (task_.weights.tangent) add_by_columns<false>(chi, task_.weights.tangent);
     } else {
-      add_by_columns(chi, task_.weights.value);
+      add_by_columns<true>(chi, task_.weights.value);
     }
   }
 
-  void add_by_columns(const Real *chi, const Real *table)
+  // χ of one 𝐥
+  void make_chi(int k)
+  {
+    const T angular = basis_.angular()[k];
+    for (int n = 0; n < n_rbf_; ++n) chi_[k * n_rbf_ + n] = angular * basis_.radial()[n];
+  }
+
+  // Makes the next χ while it adds: stores beside multiplications.
+  template <bool makes_chi> void add_by_columns(const Real *chi, const Real *table)
   {
     for (int c = 0; c < columns_; ++c) {
       const FirstLanes<Real> used(n_weights_ - c * lanes);
@@ -112,10 +119,12 @@ template <class T> class NeighborSummation {
 #pragma GCC unroll 16
         for (int e = 0; e < lanes; ++e)
           w[e] = used.load(table + place_of_weights_[e] + d * n_weights_ + c * lanes);
-        const int end = task_.first_angular(d + 1) * n_rbf_;
-        int p = task_.first_angular(d) * n_rbf_;
-        for (; p + 2 <= end; p += 2) add_products<2>(chi, w, p, c);
-        if (p < end) add_products<1>(chi, w, p, c);
+        for (int k = task_.first_angular(d); k < task_.first_angular(d + 1); ++k) {
+          if (makes_chi && c == 0 && k + 1 < n_angular_) make_chi(k + 1);
+          int p = k * n_rbf_;
+          for (; p + 2 <= (k + 1) * n_rbf_; p += 2) add_products<2>(chi, w, p, c);
+          if (p < (k + 1) * n_rbf_) add_products<1>(chi, w, p, c);
+        }
       }
     }
   }
@@ -144,7 +153,8 @@ template <class T> class NeighborSummation {
 
   // ---- gradients, one edge per lane ------------------------------------------------------------------
 
-  // By the weights of the senders, and by χ: every entry of grad_raw is read once for both.
+  // By the weights of the senders, and by χ, from there on by the radial and the angular functions: every entry of
+  // grad_raw is read once for both.
   template <bool by_weights, bool by_chi> void make_gradients(const Real *grad_raw)
   {
     constexpr int at_once = many_registers ? (is_dual<T> ? 6 : 12) : is_dual<T> ? 4 : 5;    // columns
@@ -153,8 +163,10 @@ template <class T> class NeighborSummation {
         T weight[size];
         V gradient[size] = {};
         for (int i = 0; i < size; ++i) weight[i] = weights_by_lane_[d * n_weights_ + w + i];
+        const bool is_last = w + size == n_weights_;
         for (int k = task_.first_angular(d); k < task_.first_angular(d + 1); ++k) {
           const T angular = basis_.angular()[k];
+          T grad_angular = zero<T>();
           for (int n = 0; n < n_rbf_; ++n) {
             const int p = k * n_rbf_ + n;
             const Real *g = grad_raw + (p - first_summed_ * n_rbf_) * n_weights_ + w;
@@ -166,8 +178,16 @@ template <class T> class NeighborSummation {
               if constexpr (by_weights) gradient[i] += chi * x;
               if constexpr (by_chi) sum[i % 2] += x * weight[i];
             }
-            if constexpr (by_chi) grad_chi_[p] = sum[0] + sum[1];
+            if constexpr (!by_chi) continue;
+            const T grad_chi = sum[0] + sum[1];
+            if (!is_last) {
+              grad_chi_[p] = grad_chi;
+              continue;
+            }
+            grad_radial_[n] += grad_chi * angular;
+            grad_angular += grad_chi * basis_.radial()[n];
           }
+          grad_angular_[k] = grad_angular;
         }
         if constexpr (by_weights)
           for (int i = 0; i < size; ++i) grad_weights_[d * n_weights_ + w + i] = gradient[i];
@@ -182,24 +202,7 @@ template <class T> class NeighborSummation {
 
   void add_vector_gradients(bool adds)
   {
-    for (int k = 0; k < n_angular_; ++k) grad_angular_[k] = zero<T>();
-    in_pieces<8>(n_rbf_, [&]<int size>(int n, std::integral_constant<int, size>) {
-      T radial[size], grad_radial[size];
-      for (int i = 0; i < size; ++i) radial[i] = basis_.radial()[n + i];
-      for (T &one : grad_radial) one = zero<T>();
-      for (int k = first_summed_; k < n_angular_; ++k) {
-        const T angular = basis_.angular()[k];
-        T grad_angular = grad_angular_[k];
-#pragma GCC unroll 8
-        for (int i = 0; i < size; ++i) {
-          const T grad_chi = grad_chi_[k * n_rbf_ + n + i];
-          grad_radial[i] += grad_chi * angular;
-          grad_angular += grad_chi * radial[i];
-        }
-        grad_angular_[k] = grad_angular;
-      }
-      for (int i = 0; i < size; ++i) grad_radial_[n + i] = grad_radial[i];
-    });
+    for (int k = 0; k < first_summed_; ++k) grad_angular_[k] = zero<T>();
     T grad_vector[3];
     basis_.gradient(edges_, grad_radial_.data(), grad_angular_.data(), grad_vector,
                     task_.grad_frequencies ? grad_frequencies_.data() : nullptr);

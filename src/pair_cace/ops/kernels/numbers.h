@@ -97,6 +97,13 @@ template <class V> PAIR_CACE_HD inline void sine_cosine(Dual<V> x, Dual<V> &sine
   cosine = {c, -s * x.d};
 }
 
+template <class V> PAIR_CACE_HD inline Dual<V> sine(Dual<V> x)
+{
+  Dual<V> s, c;
+  sine_cosine(x, s, c);
+  return s;
+}
+
 // `then` where x < limit, 0 elsewhere.
 template <class T> PAIR_CACE_HD inline T where_below(T x, RealOf<T> limit, T then)
 {

@@ -243,6 +243,7 @@ template <> struct Rounding<float> {
   static constexpr int mantissa = 23, bias = 127;
   static constexpr float quarter_turn[3] = {1.5703125f, 4.837512969970703125e-4f,
                                             7.54978995489188216e-8f};
+  static constexpr int half_turn_terms = 6;
   static constexpr float ln2[2] = {0.693359375f, -2.12194440e-4f};
   static constexpr float smallest_exponent = -87.0f;
   static constexpr int exp_terms = 7, sine_terms = 5, cosine_terms = 6;
@@ -252,6 +253,7 @@ template <> struct Rounding<double> {
   static constexpr int mantissa = 52, bias = 1023;
   static constexpr double quarter_turn[3] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
                                              2.02226624879595063154e-21};
+  static constexpr int half_turn_terms = 10;
   static constexpr double ln2[2] = {6.93147180369123816490e-01, 1.90821492927058770002e-10};
   static constexpr double smallest_exponent = -700.0;
   static constexpr int exp_terms = 14, sine_terms = 9, cosine_terms = 10;
@@ -295,6 +297,22 @@ template <class V> inline void sine_cosine(V x, V &sine, V &cosine)
   const V swapped_s = (quadrant & 1) != 0 ? c : s, swapped_c = (quadrant & 1) != 0 ? s : c;
   sine = (quadrant & 2) != 0 ? -swapped_s : swapped_s;
   cosine = ((quadrant + 1) & 2) != 0 ? -swapped_c : swapped_c;
+}
+
+// sin alone: Taylor series within a quarter of a turn, which takes fewer steps than two within an eighth.
+template <class V> inline V sine(V x)
+{
+  using Real = LaneOf<V>;
+  using Bits = typename VecOf<Real>::Bits;
+  using C = Rounding<Real>;
+  const V shifted = x * Real(0.31830988618379067154) + C::magic;
+  const V n = (shifted - C::magic) * Real(2);    // quarters
+  const V f = ((x - n * C::quarter_turn[0]) - n * C::quarter_turn[1]) - n * C::quarter_turn[2];
+  const V f2 = f * f;
+  V s = broadcast(Real(taylor.trigonometric[2 * C::half_turn_terms + 1]));
+#pragma GCC unroll 16
+  for (int k = C::half_turn_terms - 1; k >= 0; --k) s = s * f2 + Real(taylor.trigonometric[2 * k + 1]);
+  return (V)((Bits)(s * f) ^ ((Bits)shifted << (8 * sizeof(Real) - 1)));    // odd halves of a turn: −
 }
 
 // ---- memory --------------------------------------------------------------------------------------
