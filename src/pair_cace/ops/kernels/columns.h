@@ -14,7 +14,7 @@ template <class T> struct ColumnInvariants {
   int n_features;
   const void *list;
   void (*values)(const void *list, const T *basis, T *invariants);
-  void (*gradient)(const void *list, const T *basis, const T *grad_invariants, T *grad_basis);
+  void (*gradient)(const void *list, const T *basis, const T *grad_invariants, const T *start, T *grad_basis);
 
   template <class Invariants> static ColumnInvariants of(const Invariants &list)
   {
@@ -22,8 +22,8 @@ template <class T> struct ColumnInvariants {
             [](const void *self, const T *basis, T *invariants) {
               static_cast<const Invariants *>(self)->values(basis, invariants);
             },
-            [](const void *self, const T *basis, const T *grad_invariants, T *grad_basis) {
-              static_cast<const Invariants *>(self)->gradient(basis, grad_invariants, grad_basis);
+            [](const void *self, const T *basis, const T *grad_invariants, const T *start, T *grad_basis) {
+              static_cast<const Invariants *>(self)->gradient(basis, grad_invariants, start, grad_basis);
             }};
   }
 
@@ -62,7 +62,7 @@ template <class T> class Columns {
         size_((n_angular_ - memory.first_summed) * task.n_rbf * n_in_memory_),
         raw_(column_size_ * task.n_weights), grad_raw_(column_size_ * task.n_weights),
         by_species_(column_size_ * memory.n_species), receiver_(task.n_basis), grad_receiver_(task.n_basis),
-        mixed_(n_angular_), grad_mixed_(at_once * n_angular_), place_(size_),
+        place_(size_),
         weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
         weight_tangent_(is_dual<T> && task.weight.tangent ? weight_.size() : 0)
   {
@@ -101,82 +101,53 @@ template <class T> class Columns {
     grad_receiver_.clear();
   }
 
-  // basis (N_l) = θ' mixed + extra, which may be null
-  void make(int c, int m, const T *extra, T *basis)
+  static constexpr int at_once = 4;    // columns of a channel at most that are made, or go back, in one pass
+
+  // basis (size, N_l) = θ' mixed + extra, of columns (c, m) … (c, m + size − 1). extra, which may be null, has that
+  // of the first of them, and of the next `row` behind it.
+  template <int size> void make(int c, int m, const T *extra, int row, T *basis)
   {
-    if (size_ == 0) {
-      for (int k = 0; k < n_angular_; ++k) basis[k] = extra ? extra[k] : zero<T>();
-      return;
-    }
-    const T *raw = raw_.data() + raw_of(c);
-    const T receiver = receiver_[c % task_.n_basis];
-    for (int l = 0; l <= task_.l_max; ++l)
-      at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
-        constexpr int begin = angular_before(degree), size = angular_before(degree + 1) - begin;
-        const int64_t w = weights_of(c, m, degree);
-        T sum[size];
-        for (T &one : sum) one = zero<T>();
-        for (int n = 0; n < task_.n_rbf; ++n) {
-          const T factor = weight(w + n);
-#pragma GCC unroll 32
-          for (int k = 0; k < size; ++k) sum[k] += factor * raw[n * n_angular_ + begin + k];
-        }
-#pragma GCC unroll 32
-        for (int k = 0; k < size; ++k) {
-          mixed_[begin + k] = sum[k];
-          basis[begin + k] = receiver * sum[k];
-        }
-      });
-    if (!extra) return;
-    for (int k = 0; k < n_angular_; ++k) basis[k] += extra[k];
+    for (int i = 0; size_ > 0 && i < size; i += together)
+      if (i + together <= size)
+        mix<together>(c, m + i, basis + i * n_angular_);
+      else
+        mix<1>(c, m + i, basis + i * n_angular_);
+    if (size_ > 0 && !extra) return;
+    for (int i = 0; i < size; ++i)
+      for (int k = 0; k < n_angular_; ++k) {
+        T &to = basis[i * n_angular_ + k];
+        const T more = extra ? extra[i * row + k] : zero<T>();
+        to = size_ > 0 ? to + more : more;
+      }
   }
 
-  static constexpr int at_once = 4;    // columns whose gradients are held
-
-  // Takes the gradient by column (c, …), the one that was made last, to place i < at_once.
-  void hold_gradient(int c, int i, const T *grad_basis)
+  // Adds what comes from the gradient by these columns, of which the next is `row` behind the first.
+  template <int size> void add_gradients(int c, int m, const T *grad_basis, int row)
   {
     const T receiver = receiver_[c % task_.n_basis];
-    T *grad_mixed = grad_mixed_.data() + i * n_angular_;
-    V grad_receiver{};
-    for (int k = 0; k < n_angular_; ++k) {
-      grad_receiver += result_of(mixed_[k] * grad_basis[k]);
-      grad_mixed[k] = receiver * grad_basis[k];
-    }
-    grad_receiver_[c % task_.n_basis] += grad_receiver;
-  }
-
-  // Adds what is held in places 0 … size − 1, of columns (c, m) … (c, m + size − 1).
-  template <int size> void add_gradients(int c, int m)
-  {
-    const T *raw = raw_.data() + raw_of(c);
     V *grad_raw = grad_raw_.data() + raw_of(c);
-    const bool wants_weight = task_.grad_weight != nullptr;
     for (int l = 0; l <= task_.l_max; ++l)
       at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
-        constexpr int begin = angular_before(degree), end = angular_before(degree + 1);
-        for (int n = 0; n < task_.n_rbf; ++n) {
-          T factor[size];
-          for (int i = 0; i < size; ++i) factor[i] = weight(weights_of(c, m + i, degree) + n);
-          V *to = grad_raw + n * n_angular_;
-#pragma GCC unroll 32
-          for (int k = begin; k < end; ++k) {
-            V sum = to[k];
+        in_pieces<4>(degree_size(degree), [&]<int n_k>(int first, std::integral_constant<int, n_k>) {
+          const int begin = angular_before(degree) + first;
+          T grad_mixed[size][n_k];
+          for (int i = 0; i < size; ++i)
+            for (int k = 0; k < n_k; ++k) grad_mixed[i][k] = receiver * grad_basis[i * row + begin + k];
+          for (int n = 0; n < task_.n_rbf; ++n) {
+            V *to = grad_raw + n * n_angular_ + begin;
+            V sum[n_k];
+            for (int k = 0; k < n_k; ++k) sum[k] = to[k];
 #pragma GCC unroll 4
-            for (int i = 0; i < size; ++i) sum += result_of(factor[i] * grad_mixed_[i * n_angular_ + k]);
-            to[k] = sum;
+            for (int i = 0; i < size; ++i) {
+              const T factor = weight(weights_of(c, m + i, degree) + n);
+              for (int k = 0; k < n_k; ++k) sum[k] += result_of(factor * grad_mixed[i][k]);
+            }
+            for (int k = 0; k < n_k; ++k) to[k] = sum[k];
           }
-          if (!wants_weight) continue;
-          for (int i = 0; i < size; ++i) {
-            V grad_weight{};
-#pragma GCC unroll 32
-            for (int k = begin; k < end; ++k)
-              grad_weight += result_of(raw[n * n_angular_ + k] * grad_mixed_[i * n_angular_ + k]);
-            task_.grad_weight[((degree * task_.n_rbf + n) * task_.n_radial + m + i) * n_channels_ + c] +=
-                sum_of_lanes(grad_weight);
-          }
-        }
+        });
       });
+    if (!task_.grad_weight && !task_.grad_receiver) return;
+    for (int i = 0; i < size; ++i) add_parameter_gradients(c, m + i, grad_basis + i * row);
   }
 
   // Gradients of all columns that were added, in rows of memory; null ones are not wanted.
@@ -197,6 +168,54 @@ template <class T> class Columns {
   }
 
  private:
+  static constexpr int degree_size(int l) { return angular_before(l + 1) - angular_before(l); }
+
+  // Columns for which raw is read once: as many as leave room in the registers.
+  static constexpr int together = many_registers && !is_dual<T> ? 2 : 1;
+
+  // basis (size, N_l) = θ' mixed
+  template <int size> void mix(int c, int m, T *basis)
+  {
+    const T *raw = raw_.data() + raw_of(c);
+    const T receiver = receiver_[c % task_.n_basis];
+    for (int l = 0; l <= task_.l_max; ++l)
+      at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+        constexpr int begin = angular_before(degree), n_k = degree_size(degree);
+        T sum[size * n_k];
+        for (T &one : sum) one = zero<T>();
+        for (int n = 0; n < task_.n_rbf; ++n) {
+          T factor[size];
+#pragma GCC unroll 2
+          for (int i = 0; i < size; ++i) factor[i] = receiver * weight(weights_of(c, m + i, degree) + n);
+#pragma GCC unroll 64
+          for (int at = 0; at < size * n_k; ++at)
+            sum[at] += factor[at % size] * raw[n * n_angular_ + begin + at / size];
+        }
+#pragma GCC unroll 64
+        for (int at = 0; at < size * n_k; ++at) basis[at % size * n_angular_ + begin + at / size] = sum[at];
+      });
+  }
+
+  // By W^(l)_n of column (c, m), and by θ': both from Σ_k raw_{k,n} ∂/∂A_k.
+  void add_parameter_gradients(int c, int m, const T *grad_basis)
+  {
+    const int q = c % task_.n_basis;
+    const T *raw = raw_.data() + raw_of(c);
+    for (int l = 0; l <= task_.l_max; ++l)
+      at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
+        constexpr int begin = angular_before(degree), end = angular_before(degree + 1);
+        for (int n = 0; n < task_.n_rbf; ++n) {
+          T sum = zero<T>();
+#pragma GCC unroll 32
+          for (int k = begin; k < end; ++k) sum += raw[n * n_angular_ + k] * grad_basis[k];
+          grad_receiver_[q] += result_of(weight(weights_of(c, m, degree) + n) * sum);
+          if (task_.grad_weight)
+            task_.grad_weight[((degree * task_.n_rbf + n) * task_.n_radial + m) * n_channels_ + c] +=
+                sum_of_lanes(result_of(receiver_[q] * sum));
+        }
+      });
+  }
+
   // raw_ from by_species_
   void weight_species()
   {
@@ -265,7 +284,6 @@ template <class T> class Columns {
   Scratch<T> by_species_;    // (n_species, n_rbf, N_l), the raw sums or their gradient
   Scratch<T> receiver_;
   Scratch<V> grad_receiver_;
-  Scratch<T> mixed_, grad_mixed_;            // (N_l) of one column, (at_once, N_l)
   Scratch<int> place_;                       // of (𝐥, n_rbf, columns), as it is in memory, in raw_ or by_species_
   Scratch<Real> weight_, weight_tangent_;    // W in the order (c, n', l, n)
 };

@@ -32,8 +32,8 @@ template <class V> class LayerEvaluation {
         extra_(task.mixing.extra.value ? at_once * slab_size() : 0),
         grad_slabs_(task.grad_basis ? at_once * slab_size() : 0),
         results_(task.basis || task.mixing.grad_extra ? at_once * slab_size() : 0),
-        basis_(task.mixing.n_angular()), grad_basis_(task.mixing.n_angular()),
-        invariants_(column_.n_features), grad_invariants_(column_.n_features), outputs_(n_outputs_),
+        basis_(at_once * task.mixing.n_angular()), grad_basis_(at_once * task.mixing.n_angular()),
+        invariants_(at_once * column_.n_features), outputs_(n_outputs_),
         grad_outputs_(n_outputs_), grad_message_(task.message.n_out())
   {}
 
@@ -121,13 +121,13 @@ template <class V> class LayerEvaluation {
     if (!task_.is_first) read(task_.totals, task_.n_readout, outputs_.data());
     for (int o = task_.is_first ? 0 : task_.n_readout; o < n_outputs_; ++o) outputs_[o] = V{};
     for (int o = 0; o < n_outputs_; ++o) outputs_[o] += task_.bias[o];
-    in_columns(task_.basis, [&](int c, int m, auto size) {
+    in_columns(task_.basis, [&]<int size>(int c, int m, std::integral_constant<int, size>) {
+      make_basis<size>(c, m);
       for (int i = 0; i < size; ++i) {
-        make_basis(c, m, i);
-        if (task_.basis) keep_result(c, i, basis_.data());
-        column_.values(column_.list, basis_.data(), invariants_.data());
-        add_outputs(weight_of(c, m + i));
+        if (task_.basis) keep_result(c, i, basis_.data() + i * n_angular());
+        column_.values(column_.list, basis_.data() + i * n_angular(), invariants_.data() + i * column_.n_features);
       }
+      add_outputs(weight_of(c, m), size * column_.n_features);
     });
   }
 
@@ -156,24 +156,25 @@ template <class V> class LayerEvaluation {
     });
   }
 
-  int slab_size() const { return n_channels_ * task_.mixing.n_angular(); }
+  int n_angular() const { return task_.mixing.n_angular(); }
+  int slab_size() const { return n_channels_ * n_angular(); }
 
   // Where column c begins in slab i.
   V *column_of(Scratch<V> &slabs, int c, int i)
   {
-    return slabs.data() + i * slab_size() + c * task_.mixing.n_angular();
+    return slabs.data() + i * slab_size() + c * n_angular();
   }
 
-  void make_basis(int c, int m, int i)
+  template <int size> void make_basis(int c, int m)
   {
-    columns_.make(c, m + i, task_.mixing.extra.value ? column_of(extra_, c, i) : nullptr,
-                  basis_.data());
+    columns_.template make<size>(c, m, task_.mixing.extra.value ? column_of(extra_, c, 0) : nullptr, slab_size(),
+                                 basis_.data());
   }
 
   void keep_result(int c, int i, const V *column)
   {
     V *to = column_of(results_, c, i);
-    for (int k = 0; k < task_.mixing.n_angular(); ++k) to[k] = column[k];
+    for (int k = 0; k < n_angular(); ++k) to[k] = column[k];
   }
 
   const Real *weight_of(int c, int m) const
@@ -181,13 +182,14 @@ template <class V> class LayerEvaluation {
     return task_.weight + int64_t(c * task_.mixing.n_radial + m) * column_.n_features * n_outputs_;
   }
 
-  // outputs += Wᵀ invariants, W (N_B, n_outputs)
-  void add_outputs(const Real *weight)
+  // outputs += Wᵀ invariants, W (n_invariants, n_outputs): those of several columns, so that outputs are read and
+  // written once for all of them.
+  void add_outputs(const Real *weight, int n_invariants)
   {
     in_pieces<12>(n_outputs_, [&]<int size>(int o, std::integral_constant<int, size>) {
       V sum[size];
       for (int k = 0; k < size; ++k) sum[k] = outputs_[o + k];
-      for (int f = 0; f < column_.n_features; ++f) {
+      for (int f = 0; f < n_invariants; ++f) {
         const V x = invariants_[f];
         const Real *w = weight + f * n_outputs_ + o;
 #pragma GCC unroll 12
@@ -203,15 +205,15 @@ template <class V> class LayerEvaluation {
   {
     columns_.clear_gradients();
     in_columns(task_.mixing.grad_extra, [&]<int size>(int c, int m, std::integral_constant<int, size>) {
+      make_basis<size>(c, m);
+      make_invariant_gradients(weight_of(c, m), size * column_.n_features);
       for (int i = 0; i < size; ++i) {
-        make_basis(c, m, i);
-        make_invariant_gradients(weight_of(c, m + i));
-        start_basis_gradient(c, i);
-        column_.gradient(column_.list, basis_.data(), grad_invariants_.data(), grad_basis_.data());
-        if (task_.mixing.grad_extra) keep_result(c, i, grad_basis_.data());
-        if (has_sum()) columns_.hold_gradient(c, i, grad_basis_.data());
+        V *grad_basis = grad_basis_.data() + i * n_angular();
+        column_.gradient(column_.list, basis_.data() + i * n_angular(), invariants_.data() + i * column_.n_features,
+                         task_.grad_basis ? column_of(grad_slabs_, c, i) : nullptr, grad_basis);
+        if (task_.mixing.grad_extra) keep_result(c, i, grad_basis);
       }
-      if (has_sum()) columns_.template add_gradients<size>(c, m);
+      if (has_sum()) columns_.template add_gradients<size>(c, m, grad_basis_.data(), n_angular());
     });
     if (!has_sum()) return;
     columns_.write_gradients(raw_.data(), nullptr, n_);
@@ -219,18 +221,10 @@ template <class V> class LayerEvaluation {
       summation_.gradients(first_ + i, raw_.data() + i * task_.sum.summed_size(), adds);
   }
 
-  // The gradient by A as the next layer asks for it.
-  void start_basis_gradient(int c, int i)
+  // invariants_, of several columns = W grad_outputs
+  void make_invariant_gradients(const Real *weight, int n_invariants)
   {
-    if (!task_.grad_basis) return grad_basis_.clear();
-    const V *from = column_of(grad_slabs_, c, i);
-    for (int k = 0; k < task_.mixing.n_angular(); ++k) grad_basis_[k] = from[k];
-  }
-
-  // grad_invariants = W grad_outputs
-  void make_invariant_gradients(const Real *weight)
-  {
-    in_pieces<12>(column_.n_features, [&]<int size>(int f, std::integral_constant<int, size>) {
+    in_pieces<12>(n_invariants, [&]<int size>(int f, std::integral_constant<int, size>) {
       V sum[size] = {};
       for (int o = 0; o < n_outputs_; ++o) {
         const V g = grad_outputs_[o];
@@ -238,7 +232,7 @@ template <class V> class LayerEvaluation {
 #pragma GCC unroll 12
         for (int k = 0; k < size; ++k) sum[k] += w[k * n_outputs_] * g;
       }
-      for (int k = 0; k < size; ++k) grad_invariants_[f + k] = sum[k];
+      for (int k = 0; k < size; ++k) invariants_[f + k] = sum[k];
     });
   }
 
@@ -292,8 +286,8 @@ template <class V> class LayerEvaluation {
   Scratch<Real> raw_;                            // of a block, or its gradient
   Slabs<V> slabs_;
   Scratch<V> extra_, grad_slabs_, results_;      // (at_once, C, N_l)
-  Scratch<V> basis_, grad_basis_;                // (N_l), one column
-  Scratch<V> invariants_, grad_invariants_;      // (N_B)
+  Scratch<V> basis_, grad_basis_;                // (at_once, N_l)
+  Scratch<V> invariants_;                        // (at_once, N_B), or the gradient by them
   Scratch<V> outputs_, grad_outputs_, grad_message_;
   Scratch<V> sender_{task_.mixing.n_basis};
 };

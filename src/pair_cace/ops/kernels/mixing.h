@@ -19,7 +19,7 @@ template <class T> class Mixer {
   explicit Mixer(const Mixing<Real> &task)
       : task_(task), columns_(task), column_(ColumnInvariants<T>::of(task.l_max, task.nu_max)),
         n_angular_(task.n_angular()), n_channels_(task.n_channels()),
-        n_invariants_(column_.n_features), basis_(n_angular_), grad_basis_(n_angular_),
+        n_invariants_(column_.n_features), basis_(at_once * n_angular_), grad_basis_(at_once * n_angular_),
         invariants_(n_invariants_), extra_(task.extra.value ? at_once * slab_size() : 0),
         slab_(task.grad_basis || task.grad_invariants ? at_once * slab_size() : 0),
         result_(at_once * slab_size()), basis_slabs_(task.n_radial, n_angular_, n_channels_),
@@ -32,7 +32,7 @@ template <class T> class Mixer {
     for (int m = 0; m < task_.n_radial; ++m) {
       basis_slabs_.read(task_.extra, first_, n_, m, extra_.data());
       for (int c = 0; c < n_channels_; ++c) {
-        make_basis(c, m);
+        make_basis<1>(c, m);
         if (task_.basis)
           for (int k = 0; k < n_angular_; ++k) result_[c * n_angular_ + k] = result_of(basis_[k]);
         if (task_.invariants) {
@@ -57,15 +57,13 @@ template <class T> class Mixer {
         invariant_slabs_.read({task_.grad_invariants, nullptr}, first_, n_, m + i, slab(slab_, i));
       }
       for (int c = 0; c < n_channels_; ++c) {
-        for (int i = 0; i < size; ++i) {
-          make_basis(c, m + i, i);
-          const T *gradient = make_basis_gradient(c, i);
-          if (task_.grad_extra)
-            for (int k = 0; k < n_angular_; ++k)
-              slab(result_, i)[c * n_angular_ + k] = result_of(gradient[k]);
-          if (columns_.size() > 0) columns_.hold_gradient(c, i, gradient);
-        }
-        if (columns_.size() > 0) columns_.template add_gradients<size>(c, m);
+        make_basis<size>(c, m);
+        const T *gradient = make_basis_gradients<size>(c);
+        const int row = task_.grad_basis ? slab_size() : n_angular_;
+        for (int i = 0; task_.grad_extra && i < size; ++i)
+          for (int k = 0; k < n_angular_; ++k)
+            slab(result_, i)[c * n_angular_ + k] = result_of(gradient[i * row + k]);
+        if (columns_.size() > 0) columns_.template add_gradients<size>(c, m, gradient, row);
       }
       for (int i = 0; i < size; ++i)
         basis_slabs_.write(slab(result_, i), first_, n_, m + i, task_.grad_extra);
@@ -96,19 +94,19 @@ template <class T> class Mixer {
                   n_);
   }
 
-  // With the i-th slab of `extra`.
-  void make_basis(int c, int m, int i = 0)
+  template <int size> void make_basis(int c, int m)
   {
-    columns_.make(c, m, task_.extra.value ? slab(extra_, i) + c * n_angular_ : nullptr, basis_.data());
+    columns_.template make<size>(c, m, task_.extra.value ? extra_.data() + c * n_angular_ : nullptr, slab_size(),
+                                 basis_.data());
   }
 
-  // Gradient by basis_, from that by it or by its invariants.
-  const T *make_basis_gradient(int c, int i)
+  // Gradients by basis_, from those by it or by its invariants.
+  template <int size> const T *make_basis_gradients(int c)
   {
-    if (task_.grad_basis) return slab(slab_, i) + c * n_angular_;
-    grad_basis_.clear();
-    column_.gradient(column_.list, basis_.data(), slab(slab_, i) + c * n_invariants_,
-                     grad_basis_.data());
+    if (task_.grad_basis) return slab_.data() + c * n_angular_;
+    for (int i = 0; i < size; ++i)
+      column_.gradient(column_.list, basis_.data() + i * n_angular_, slab(slab_, i) + c * n_invariants_, nullptr,
+                       grad_basis_.data() + i * n_angular_);
     return grad_basis_.data();
   }
 
@@ -118,7 +116,7 @@ template <class T> class Mixer {
   int n_angular_, n_channels_, n_invariants_;
   int64_t first_ = 0;
   int n_ = 0;    // atoms in this block
-  Scratch<T> basis_, grad_basis_;    // (N_l), one column
+  Scratch<T> basis_, grad_basis_;    // (at_once, N_l)
   Scratch<T> invariants_;            // (N_B)
   Scratch<T> extra_, slab_;          // (at_once, C, entries)
   Scratch<V> result_;
