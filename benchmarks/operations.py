@@ -114,7 +114,7 @@ def counted(call: Call, output: torch.Tensor, gradient: bool) -> tuple[float, fl
         n_terms = 1 if not gradient else 2 + (1 in call.wanted)
         flops += columns * (2 * n_angular * n_rbf + 2 * n_angular) * n_terms
     if call.name == "mixed_invariants":
-        flops += columns * flops_of_invariants(call) * (call.arguments[4] if gradient else 1)
+        flops += columns * flops_of_invariants(call, gradient)
     return flops, size
 
 
@@ -125,17 +125,27 @@ def n_following(call: Call) -> int:
     return len(triples_up_to(l_max - 2)) if follow and l_max >= 2 else 0
 
 
-def flops_of_invariants(call: Call) -> int:
-    """A term with ν factors takes ν − 1 multiplications and a multiply-add, its gradient ν times that."""
+def flops_of_invariants(call: Call, gradient: bool) -> int:
+    """Of one column, as kernels/invariants.h takes them, without products with coefficients that terms share.
+
+    Of three factors and more, terms with the same last factor are added up before they are multiplied
+    by it, and slopes by the same factor before they are multiplied by the gradient by the feature.
+    """
     weight, extra, nu_max = call.arguments[1], call.arguments[3], call.arguments[4]
     l_max = weight.shape[0] - 1 if weight is not None else 0
     while weight is None and len(triples_up_to(l_max)) < extra.shape[2]:
         l_max += 1
-    return sum(
-        (nu + 1) * len(terms)
-        for nu in range(1, nu_max + 1)
-        for terms in invariants_of_order(nu, l_max)
-    )
+    flops = 0
+    for nu in range(1, nu_max + 1):
+        for terms in invariants_of_order(nu, l_max):
+            if nu <= 2:
+                flops += (3 if nu == 2 else 1) * len(terms)
+            elif gradient:
+                flops += sum(2 * (nu - 2) * len(set(term)) for term in terms)
+                flops += 2 * len({factor for term in terms for factor in term})
+            else:
+                flops += 2 * (nu - 2) * len(terms) + 2 * len({term[-1] for term in terms})
+    return flops
 
 
 def dense_flops(model) -> float:
