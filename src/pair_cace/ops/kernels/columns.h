@@ -128,8 +128,8 @@ template <class T> class Columns {
     V *grad_raw = grad_raw_.data() + raw_of(c);
     for (int l = 0; l <= task_.l_max; ++l)
       at_degree(l, [&]<int degree>(std::integral_constant<int, degree>) {
-        in_pieces<4>(degree_size(degree), [&]<int n_k>(int first, std::integral_constant<int, n_k>) {
-          const int begin = angular_before(degree) + first;
+        constexpr int n_k = held_at_once(degree_size(degree));
+        for (int begin = angular_before(degree); begin < angular_before(degree + 1); begin += n_k) {
           T grad_mixed[size][n_k];
           for (int i = 0; i < size; ++i)
             for (int k = 0; k < n_k; ++k) grad_mixed[i][k] = receiver * grad_basis[i * row + begin + k];
@@ -144,7 +144,7 @@ template <class T> class Columns {
             }
             for (int k = 0; k < n_k; ++k) to[k] = sum[k];
           }
-        });
+        }
       });
     if (!task_.grad_weight && !task_.grad_receiver) return;
     for (int i = 0; i < size; ++i) add_parameter_gradients(c, m + i, grad_basis + i * row);
@@ -169,6 +169,14 @@ template <class T> class Columns {
 
  private:
   static constexpr int degree_size(int l) { return angular_before(l + 1) - angular_before(l); }
+
+  // How many of n 𝐥 are held in registers for all columns: a divisor of n.
+  static constexpr int held_at_once(int n)
+  {
+    int size = many_registers && !is_dual<T> ? 5 : 3;
+    while (n % size != 0) --size;
+    return size;
+  }
 
   // Columns for which raw is read once: as many as leave room in the registers.
   static constexpr int together = many_registers && !is_dual<T> ? 2 : 1;

@@ -111,8 +111,11 @@ template <class T> class EdgeBasis {
     for (int n = 0; n < basis_.n_rbf; ++n) {
       const T angle = frequency(n) * edges.length;
       if constexpr (with_slopes) {
-        sine_cosine(angle, sine_[n], cosine_[n]);
-        radial_[n] = sine_[n] * scaled_cutoff;
+        T sine_here, cosine_here;
+        sine_cosine(angle, sine_here, cosine_here);
+        sine_[n] = sine_here;
+        cosine_[n] = cosine_here;
+        radial_[n] = sine_here * scaled_cutoff;
       } else {
         radial_[n] = sine(angle) * scaled_cutoff;
       }

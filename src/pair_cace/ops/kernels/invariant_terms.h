@@ -18,9 +18,12 @@ struct Term {
 
 // All terms for l_max and nu_max, by feature; equal products are collected.
 template <int capacity> struct InvariantTerms {
+  static constexpr int feature_capacity = 256;
+
   Term term[capacity];
   int n_terms = 0;
   int n_features = 0;
+  int begin[feature_capacity + 1] = {};    // the first term of every feature, and behind the last one
 
   constexpr InvariantTerms(int l_max, int nu_max)
   {
@@ -57,16 +60,11 @@ template <int capacity> struct InvariantTerms {
                   add(4, factors, multinomial(a) * multinomial(b) * multinomial(c));
                 }
           }
+    begin[n_features] = n_terms;
   }
 
  private:
-  int first_of_feature = 0;
-
-  constexpr void open()
-  {
-    ++n_features;
-    first_of_feature = n_terms;
-  }
+  constexpr void open() { begin[n_features++] = n_terms; }
 
   constexpr void add(int order, const int *factors, int coefficient)
   {
@@ -78,7 +76,7 @@ template <int capacity> struct InvariantTerms {
       for (; at > 0 && t.factor[at - 1] > factors[k]; --at) t.factor[at] = t.factor[at - 1];
       t.factor[at] = static_cast<int16_t>(factors[k]);
     }
-    for (int k = first_of_feature; k < n_terms; ++k) {
+    for (int k = begin[n_features - 1]; k < n_terms; ++k) {
       bool same = true;
       for (int f = 0; f < order; ++f) same = same && term[k].factor[f] == t.factor[f];
       if (same) {

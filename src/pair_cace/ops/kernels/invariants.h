@@ -34,7 +34,7 @@ template <int l_max, int nu_max> struct FixedInvariants {
     T a[n_angular];
     for (int k = 0; k < n_angular; ++k) a[k] = basis[k];
     each<terms.n_features>([&]<int f>(Number<f>) __attribute__((always_inline)) {
-      constexpr int first = terms_before(f);
+      constexpr int first = terms.begin[f];
       if constexpr (terms.term[first].order == 1) {
         invariants[f] = a[terms.term[first].factor[0]];
       } else {
@@ -102,26 +102,17 @@ template <int l_max, int nu_max> struct FixedInvariants {
     }(std::make_integer_sequence<int, n>());
   }
 
-  static constexpr int terms_before(int feature)
-  {
-    int n = 0;
-    while (n < terms.n_terms && terms.term[n].feature < feature) ++n;
-    return n;
-  }
-
   template <int f, class Body> [[gnu::always_inline]] static void each_term_of(const Body &body)
   {
-    each<terms_before(f + 1) - terms_before(f), terms_before(f)>(body);
+    each<terms.begin[f + 1] - terms.begin[f], terms.begin[f]>(body);
   }
 
   // The first term of feature f that has this factor, or has it as its last one; −1 if there is none.
   static constexpr int first_term_with(int f, int factor, bool as_last = false)
   {
-    for (int k = terms_before(f); k < terms_before(f + 1); ++k) {
-      const Term &t = terms.term[k];
-      for (int i = as_last ? t.order - 1 : 0; i < t.order; ++i)
-        if (t.factor[i] == factor) return k;
-    }
+    for (int k = terms.begin[f]; k < terms.begin[f + 1]; ++k)
+      for (int i = as_last ? terms.term[k].order - 1 : 0; i < terms.term[k].order; ++i)
+        if (terms.term[k].factor[i] == factor) return k;
     return -1;
   }
 
