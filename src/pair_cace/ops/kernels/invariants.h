@@ -10,18 +10,11 @@
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
-template <class T> [[gnu::always_inline]] inline T product_of(const Term &t, const T *basis)
-{
-  T product = basis[t.factor[0]];
-  for (int f = 1; f < t.order; ++f) product = product * basis[t.factor[f]];
-  return product;
-}
-
 // ---- known at compile time: every term is straight code, and all sums are in registers -----------------
 
 inline constexpr int term_capacity = 256;
 
-// Counted for L = 3, ν ≤ 3: 53 multiplications and additions for the values, 134 for the gradient.
+// For L = 3, ν ≤ 3: 71 multiplications, additions or both at once for the values, 127 for the gradient.
 template <int l_max, int nu_max> struct FixedInvariants {
   static constexpr InvariantTerms<term_capacity> terms{l_max, nu_max};
   static constexpr int n_angular = n_angular_up_to(l_max);
@@ -173,7 +166,9 @@ class ListedInvariants {
     for (int f = 0; f < terms_.n_features; ++f) invariants[f] = zero<T>();
     for (int k = 0; k < terms_.n_terms; ++k) {
       const Term &t = terms_.term[k];
-      invariants[t.feature] += broadcast(RealOf<T>(t.coefficient)) * product_of(t, basis);
+      T product = broadcast(RealOf<T>(t.coefficient)) * basis[t.factor[0]];
+      for (int i = 1; i < t.order; ++i) product = product * basis[t.factor[i]];
+      invariants[t.feature] += product;
     }
   }
 
