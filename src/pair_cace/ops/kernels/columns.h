@@ -107,18 +107,19 @@ template <class T> class Columns {
   // of the first of them, and of the next `row` behind it.
   template <int size> void make(int c, int m, const T *extra, int row, T *basis)
   {
-    for (int i = 0; size_ > 0 && i < size; i += together)
+    if (size_ == 0) {
+      for (int i = 0; i < size; ++i)
+        for (int k = 0; k < n_angular_; ++k) basis[i * n_angular_ + k] = extra ? extra[i * row + k] : zero<T>();
+      return;
+    }
+    for (int i = 0; i < size; i += together)
       if (i + together <= size)
         mix<together>(c, m + i, basis + i * n_angular_);
       else
         mix<1>(c, m + i, basis + i * n_angular_);
-    if (size_ > 0 && !extra) return;
+    if (!extra) return;
     for (int i = 0; i < size; ++i)
-      for (int k = 0; k < n_angular_; ++k) {
-        T &to = basis[i * n_angular_ + k];
-        const T more = extra ? extra[i * row + k] : zero<T>();
-        to = size_ > 0 ? to + more : more;
-      }
+      for (int k = 0; k < n_angular_; ++k) basis[i * n_angular_ + k] += extra[i * row + k];
   }
 
   // Adds what comes from the gradient by these columns, of which the next is `row` behind the first.

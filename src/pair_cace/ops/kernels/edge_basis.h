@@ -100,7 +100,7 @@ template <class T> class EdgeBasis {
   {}
 
   // Makes `radial` and `angular` of these edges, and what `gradient` needs if one is to come.
-  template <bool with_slopes = true> void evaluate(const EdgeVectors<T> &edges)
+  template <bool with_slopes> void evaluate(const EdgeVectors<T> &edges)
   {
     const T inverse_length = inverse(edges.length);
     inverse_shifted_ = inverse(edges.length + constant<T>(broadcast(Real(1e-9))));

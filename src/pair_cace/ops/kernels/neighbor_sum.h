@@ -187,7 +187,7 @@ template <class T> class NeighborSummation {
             grad_radial_[n] += grad_chi * angular;
             grad_angular += grad_chi * basis_.radial()[n];
           }
-          grad_angular_[k] = grad_angular;
+          if (by_chi && is_last) grad_angular_[k] = grad_angular;
         }
         if constexpr (by_weights)
           for (int i = 0; i < size; ++i) grad_weights_[d * n_weights_ + w + i] = gradient[i];
