@@ -57,15 +57,18 @@ def main() -> None:
     )
     parser.add_argument("checkpoint", type=pathlib.Path, help="model of water, for cace export")
     parser.add_argument("--start", type=pathlib.Path, help="structure instead of a lattice")
-    parser.add_argument("--steps", type=int, default=2000, help="of each of the three runs")
+    parser.add_argument("--steps", type=int, default=2000, help="of every run")
+    parser.add_argument("--plain", action="store_true", help="plain torch in float32 as well: slow")
     options = parser.parse_args()
 
     folder = pathlib.Path(tempfile.mkdtemp(prefix="nve_drift-"))
-    for dtype in ("float32", "float64"):
+    ways = {"float32": ["--dtype", "float32"], "float64": ["--dtype", "float64"]}
+    if options.plain:
+        ways["plain"] = ["--dtype", "float32", "--portable"]
+    for name, how in ways.items():
         run(
-            [BIN / "cace", "export", options.checkpoint.resolve(), "-o", f"{dtype}.pt",
-             "--dtype", dtype], folder,
-        )  # fmt: skip
+            [BIN / "cace", "export", options.checkpoint.resolve(), "-o", f"{name}.pt", *how], folder
+        )
     start = [options.start.resolve()] if options.start else []
     make_data = REPOSITORY / "examples" / "lammps" / "make_water_data.py"
     atoms = run([sys.executable, make_data, *start], folder)
@@ -74,11 +77,11 @@ def main() -> None:
 
     length = options.steps * 0.5e-3
     print(f"{n_atoms} atoms, {length:g} ps\n{'':8} {'drift':>10} {'spread':>10}   meV/atom")
-    for dtype in ("float32", "float64"):
-        energies = total_energies(lmp(folder, NVE.format(model=f"{dtype}.pt", steps=options.steps)))
+    for name in ways:
+        energies = total_energies(lmp(folder, NVE.format(model=f"{name}.pt", steps=options.steps)))
         energies = 1e3 * energies / n_atoms
         slope = np.polyfit(np.linspace(0.0, 1.0, len(energies)), energies, 1)[0]
-        print(f"{dtype:8} {slope:10.5f} {np.ptp(energies):10.5f}")
+        print(f"{name:8} {slope:10.5f} {np.ptp(energies):10.5f}")
 
 
 if __name__ == "__main__":
