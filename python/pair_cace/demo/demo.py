@@ -99,11 +99,12 @@ def _config(folder: pathlib.Path, epochs: int) -> dict:
             "readout_hidden": [24, 12],
         },
         "training": {
-            "batch_size": 5,
+            "batch_size": 2,
             "refit_readout": True,
-            "phases": [{"epochs": epochs, "energy_weight": 300, "force_weight": 1000}],
+            "phases": [{"epochs": epochs, "energy_weight": 10000, "force_weight": 1000}],
         },
-        "optimizer": {"learning_rate": 1e-2, "clip_gradient_norm": 1000},
+        "loss": {"energies": "relative"},
+        "optimizer": {"kind": "muon", "learning_rate": 1e-2, "betas": [0.9, 0.999]},
         "schedule": {"kind": "cosine", "warmup_steps": 20},
     }  # fmt: skip
 
