@@ -2,9 +2,10 @@
 
     python benchmarks/nve_drift.py water.cace.pt                 # 64 water molecules
     python benchmarks/nve_drift.py water.cace.pt --start liquid-64.xyz --steps 2000
+    python benchmarks/nve_drift.py water.cace.pt --plain         # and plain torch, in float32
 
 Minimises, equilibrates for 1 ps at 300 K (float32), then runs NVE with a time step of 0.5 fs from
-the same state in both precisions. The drift is the slope of a straight line through the total
+the same state in every way. The drift is the slope of a straight line through the total
 energy, times the length of the run; the spread is the largest minus the smallest value.
 """
 
