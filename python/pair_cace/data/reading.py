@@ -25,6 +25,7 @@ class Keys:
     stress: str = "stress"
     weight: str = "config_weight"  # of a configuration in the loss; 1 where it is missing
     virial: str = "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
+    config_type: str = "config_type"  # the group that a frame belongs to, any word
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Frame:
     forces: np.ndarray | None  # (N, 3) eV/Å
     stress: np.ndarray | None  # (3, 3) eV/Å³; None without a cell of three vectors
     weight: float  # of the configuration in the loss
+    config_type: str | None = None  # the group of frames that it belongs to
 
 
 def read_frames(
@@ -143,6 +145,7 @@ def _frame(atoms: ase.Atoms, name: str, keys: Keys) -> Frame:
         forces=None if forces is None else _shaped(forces, (len(atoms), 3), name, keys.forces),
         stress=stress if atoms.cell.rank == 3 else None,
         weight=_weight(atoms, name, keys.weight),
+        config_type=str(atoms.info[keys.config_type]) if keys.config_type in atoms.info else None,
     )
 
 

@@ -38,6 +38,7 @@ class KeysSection(_Section):
     stress: str = Field("stress", description="stress, eV/Å³, tension positive as in ASE")
     virial: str = Field("virial", description="eV, as QUIP writes it; where there is no stress")
     weight: str = Field("config_weight", description="weight of a configuration in the loss")
+    config_type: str = Field("config_type", description="group that a frame belongs to, any word")
 
 
 class DataSection(_Section):

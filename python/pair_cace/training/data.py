@@ -28,12 +28,17 @@ class Part:
 
     store: GraphStore
     structures: np.ndarray
-    files: tuple[pathlib.Path, ...] = ()  # that the store was made from
+    files: tuple[pathlib.Path, ...]  # that the store was made from
 
     def size(self) -> str:
         """For people."""
         n_atoms = int(self.store.n_atoms[self.structures].sum())
         return f"{len(self.structures)} structures, {n_atoms} atoms"
+
+    def name_of(self, structure: int) -> str:
+        """Where a structure of the store is from, for people: "train.xyz, frame 3"."""
+        file, frame = self.store.origin_of(structure)
+        return f"{self.files[file]}, frame {frame}"
 
     def elements(self) -> list[str]:
         """Symbols of all elements that occur, by atomic number."""

@@ -23,7 +23,7 @@ from ..data.reading import Frame, Keys, iter_frames, missing_label
 from ..errors import CaceError
 from ..files import check_input, umask
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 
 # File name: (type, shape of one entry, "edges", "atoms" or "structures").
 _ARRAYS = {
@@ -38,7 +38,9 @@ _ARRAYS = {
     "weights": (np.float64, (), "structures"),
     "n_atoms": (np.int64, (), "structures"),
     "n_edges": (np.int64, (), "structures"),
+    "origins": (np.int64, (2,), "structures"),  # number of the file, and of the frame in it
 }
+_CONFIG_TYPES = "config_types.json"  # a word, or null, for every structure
 
 
 class GraphStore:
@@ -57,6 +59,7 @@ class GraphStore:
                 self._arrays[name] = flat.reshape(-1, *shape)
         self.n_atoms = np.array(self._arrays["n_atoms"])
         self.n_edges = np.array(self._arrays["n_edges"])
+        self.config_types: list[str | None] = json.loads((folder / _CONFIG_TYPES).read_text())
         self._first_atom = np.concatenate([[0], np.cumsum(self.n_atoms)])
         self._first_edge = np.concatenate([[0], np.cumsum(self.n_edges)])
 
@@ -70,6 +73,11 @@ class GraphStore:
     def energy_of(self, structure: int) -> float:
         """Label of one structure, eV."""
         return float(self._arrays["energies"][structure])
+
+    def origin_of(self, structure: int) -> tuple[int, int]:
+        """Number of the file that one structure is from, and of the frame in it; both from 0."""
+        file, frame = self._arrays["origins"][structure].tolist()
+        return file, frame
 
     def with_stress(self, structures: np.ndarray) -> np.ndarray:
         """Those of some structures that have a label for the stress."""
@@ -137,7 +145,8 @@ def open_or_build(
 
 
 def _is_whole(folder: pathlib.Path) -> bool:
-    return all((folder / f"{name}.bin").is_file() for name in _ARRAYS)
+    names = [f"{name}.bin" for name in _ARRAYS] + [_CONFIG_TYPES]
+    return all((folder / name).is_file() for name in names)
 
 
 def _build(
@@ -150,8 +159,7 @@ def _build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        frames = (frame for file in files for frame in iter_frames(file, keys, require=()))
-        _write(temporary, _checked(frames, require, keys), cutoff)
+        _write(temporary, [_frames(file, keys, require) for file in files], cutoff)
         temporary.chmod(0o777 & ~umask())  # mkdtemp makes it for its user alone
         if folder.is_dir() and not _is_whole(folder):  # clean-ups of old files leave such
             shutil.rmtree(folder)
@@ -177,12 +185,8 @@ def content_hash(
     return digest.hexdigest()[:24]
 
 
-def _checked(
-    frames: Iterator[Frame],
-    require: Collection[str],
-    keys: Keys,
-) -> Iterator[Frame]:
-    for frame in frames:
+def _frames(file: pathlib.Path, keys: Keys, require: Collection[str]) -> Iterator[Frame]:
+    for frame in iter_frames(file, keys, require=()):
         for label in require:
             needless = label == "forces" and len(frame.atoms) == 1
             if getattr(frame, label) is None and not needless:
@@ -190,12 +194,18 @@ def _checked(
         yield frame
 
 
-def _write(folder: pathlib.Path, frames: Iterator[Frame], cutoff: float) -> None:
+def _write(folder: pathlib.Path, files: Sequence[Iterator[Frame]], cutoff: float) -> None:
     streams = {name: open(folder / f"{name}.bin", "wb") for name in _ARRAYS}
+    config_types = []
     try:
-        for frame in frames:
-            for name, values in _entries(frame, cutoff).items():
-                np.ascontiguousarray(values, dtype=_ARRAYS[name][0]).tofile(streams[name])
+        for file_number, frames in enumerate(files):
+            for frame_number, frame in enumerate(frames):
+                entries = _entries(frame, cutoff)
+                entries["origins"] = np.array([file_number, frame_number])
+                for name, values in entries.items():
+                    np.ascontiguousarray(values, dtype=_ARRAYS[name][0]).tofile(streams[name])
+                config_types.append(frame.config_type)
+        (folder / _CONFIG_TYPES).write_text(json.dumps(config_types))
     finally:
         for stream in streams.values():
             stream.close()
