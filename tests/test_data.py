@@ -197,3 +197,34 @@ def test_far_apart_but_not_blown_up():
 def test_no_atoms():
     with pytest.raises(CaceError, match="expected at least one atom"):
         check_structure(ase.Atoms(), "x")
+
+
+VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<modeling>
+ <kpoints><generation param="Gamma"><v type="int" name="divisions"> 1 1 1 </v></generation>
+  <varray name="kpointlist"><v> 0 0 0 </v></varray></kpoints>
+ <parameters></parameters>
+ <atominfo><atoms> 1 </atoms>
+  <array name="atoms"><set><rc><c>Cu</c><c> 1</c></rc></set></array></atominfo>
+ <structure name="initialpos"><crystal><varray name="basis">
+  <v> 2.5 0 0 </v><v> 0 2.5 0 </v><v> 0 0 2.5 </v></varray></crystal>
+  <varray name="positions"><v> 0 0 0 </v></varray></structure>
+ <calculation>
+  <structure><crystal><varray name="basis">
+   <v> 2.5 0 0 </v><v> 0 2.5 0 </v><v> 0 0 2.5 </v></varray></crystal>
+   <varray name="positions"><v> 0 0 0 </v></varray></structure>
+  <varray name="forces"><v> 0.5 0 0 </v></varray>
+  <scstep><energy><i name="e_fr_energy"> -3.7 </i><i name="e_0_energy"> -3.6 </i></energy></scstep>
+  <energy><i name="e_fr_energy"> -3.7 </i><i name="e_wo_entrp"> -3.5 </i><i name="e_0_energy"> -3.6 </i></energy>
+ </calculation>
+</modeling>
+"""
+
+
+def test_energies_of_vasp_are_said_to_be_free_energies_or_not(tmp_path):
+    path = tmp_path / "vasprun.xml"
+    path.write_text(VASPRUN)
+    (frame,) = read_frames(path)
+    assert frame.energy == -3.6 and "extrapolated to σ → 0" in frame.remarks[0]
+    (frame,) = read_frames(path, Keys(energy="free_energy"))
+    assert frame.energy == -3.7 and frame.forces.tolist() == [[0.5, 0.0, 0.0]]
