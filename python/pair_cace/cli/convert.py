@@ -59,8 +59,8 @@ def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, f
         click.echo(f"note: {note}")
     if E0_of_file:
         listed = ", ".join(f"{symbol}={E0_of_file[symbol]:g}" for symbol in settings.elements)
-        instead = "; --e0 is used instead" if E0 else " and are used"
-        click.echo(f"note: the file holds E0 in eV, {listed}{instead}")
+        choice = "but --e0 is used" if E0 else "which are used"
+        click.echo(f"note: the file holds E0 in eV, {choice}: {listed}")
     elif not E0:
         click.echo(
             f"note: E0 is 0 for {' '.join(settings.elements)}: forces are as published, total "
