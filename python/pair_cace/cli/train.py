@@ -22,9 +22,17 @@ TEMPLATES = ("quick", "water", "molecule", "alloy")
     "--template", type=click.Choice(TEMPLATES),
     help="Print a commented config to start from, and do nothing else.",
 )  # fmt: skip
+@click.option(
+    "--keys", is_flag=True,
+    help="Print every key of a config with type, default, unit and what it is, and do nothing else.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run in the folder of the config.")
 def train(
-    config: pathlib.Path | None, overrides: tuple[str, ...], template: str | None, resume: bool
+    config: pathlib.Path | None,
+    overrides: tuple[str, ...],
+    template: str | None,
+    keys: bool,
+    resume: bool,
 ) -> None:
     """Train a model as the file CONFIG says; keys can be overridden on the command line.
 
@@ -38,6 +46,11 @@ def train(
     """
     if template:
         click.echo(template_text(template), nl=False)
+        return
+    if keys:
+        from ..training.keys import keys_text
+
+        click.echo(keys_text(), nl=False)
         return
     if config is None:
         raise CaceError("expected a config file; `cace train --template quick` prints one")

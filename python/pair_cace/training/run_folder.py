@@ -26,6 +26,7 @@ import yaml
 
 from ..errors import CaceError
 from ..files import check_archive, written_whole
+from .commented import commented_yaml
 from .config import Config
 
 STATE_VERSION = 1
@@ -78,8 +79,7 @@ class RunFolder:
         self._check_files_are_ours()
         self.log.unlink(missing_ok=True)  # of a run that ended before its first epoch
         with written_whole(self.config) as temporary:
-            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-            temporary.write_text(HEADING + text)
+            temporary.write_text(HEADING + commented_yaml(config), encoding="utf-8")
 
     def _check_files_are_ours(self) -> None:
         if self.config.exists() and self.config.read_text(errors="replace").startswith(HEADING):
@@ -116,7 +116,7 @@ class RunFolder:
         """
         if not self.config.exists():
             raise CaceError(f"--resume: {self.path} holds no run; start it without --resume")
-        before = Config.model_validate(yaml.safe_load(self.config.read_text()))
+        before = Config.model_validate(yaml.safe_load(self.config.read_text(encoding="utf-8")))
         changed = _differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
         if changed:
             raise CaceError(
