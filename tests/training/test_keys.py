@@ -101,7 +101,8 @@ def test_the_command_prints_all_keys():
 
 AWKWARD = [
     'data.train=["a, b.xyz", "c: d.xyz", "ü.xyz"]', "data.E0={Cu: 1, Au: -2.5}", 'folder="a # b"',
-    'data.keys.energy="null"', "training.early_stopping=7", "model.bchi_hidden=[]", "data.isolated_atoms=null",
+    'data.keys.energy="null"', "training.early_stopping=7", "model.bchi_hidden=[]",
+    "data.isolated_atoms=null",
 ]  # fmt: skip
 
 

@@ -62,7 +62,6 @@ def _comment(sentence: str, indent: str) -> list[str]:
 
 def _plain(name: str, value: Any, indent: str) -> list[str]:
     in_one_line = None if value and isinstance(value, (list, dict)) else False
-    text = yaml.safe_dump(
-        {name: value}, default_flow_style=in_one_line, allow_unicode=True, sort_keys=False, width=10**6
-    )
+    settings = dict(default_flow_style=in_one_line, allow_unicode=True, sort_keys=False)
+    text = yaml.safe_dump({name: value}, width=10**6, **settings)
     return [indent + line for line in text.splitlines()]

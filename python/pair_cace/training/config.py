@@ -126,8 +126,8 @@ class ModelSection(ModelShape):
 
     avg_num_neighbors: float | Literal["auto"] = Field(
         "auto",
-        description="messages are divided by its square root; 'auto': the mean number of neighbours "
-        "in the training data",
+        description="messages are divided by its square root; 'auto': the mean number of "
+        "neighbours in the training data",
     )
 
     def hyperparameters(self, elements: Iterable[str], mean_neighbors: float) -> Hyperparameters:
@@ -213,8 +213,8 @@ class OptimizerSection(_Section):
         0.99,
         ge=0,
         lt=1,
-        description="how much of the averaged weights, which are validated and kept, stays from step "
-        "to step; 0 switches the averaging off",
+        description="how much of the averaged weights, which are validated and kept, stays from "
+        "step to step; 0 switches the averaging off",
     )
 
 
@@ -223,8 +223,8 @@ class ScheduleSection(_Section):
 
     kind: Literal["constant", "step", "cosine", "plateau"] = Field(
         "step",
-        description="step: reduced every step_epochs; cosine: falls to the minimum at the end of the "
-        "phase; plateau: reduced where validation does not improve",
+        description="step: reduced every step_epochs; cosine: falls to the minimum at the end of "
+        "the phase; plateau: reduced where validation does not improve",
     )
     step_epochs: int = Field(
         20, ge=1, description="step: epochs between reductions", json_schema_extra=unit("epochs")
@@ -281,7 +281,7 @@ class TrainingSection(_Section):
     batch_atoms: int | None = Field(None, ge=1, description="most atoms in a batch, instead")
     batch_edges: int | None = Field(None, ge=1, description="most edges in a batch, instead")
     dtype: Literal["float32", "float64"] = Field(
-        "float32", description="precision of the weights; energies are summed in float64 in any case"
+        "float32", description="precision of the weights; energies are summed in float64 anyway"
     )
     device: str = Field("cpu", description="where to train: cpu, cuda or cuda:N")
     seed: int = Field(

@@ -1,4 +1,4 @@
-"""Every key of a config in words: its type, its default, its unit and a sentence, from the schema."""
+"""Every key of a config in words: type, default, unit and a sentence, from the schema."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _key(name: str, field: FieldInfo) -> Key:
 
 
 def as_yaml(value: Any) -> str:
-    """A default in one line of YAML."""
+    """A value in one line of YAML."""
     plain = to_jsonable_python(value)
     text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6)
     return text.strip().removesuffix("...").strip()

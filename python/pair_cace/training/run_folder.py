@@ -7,6 +7,7 @@
     best.cace.pt        averaged weights with the best validation score
     last.cace.pt        averaged weights after the last epoch
     state.pt            weights, optimizer and counters after the last epoch, for --resume
+    report.md, report.json   errors of the best model and what they mean, at the end; with pictures
 
 Every file but the log is replaced whole. state.pt is written last, so that an epoch is either in all files or is
 done again; rows of metrics.csv behind the state are dropped on resuming.
@@ -42,6 +43,7 @@ class RunFolder:
         self.provenance = path / "provenance.json"
         self.log = path / "train.log"
         self.metrics = path / "metrics.csv"
+        self.report = path / "report.json"
         self.best = path / "best.cace.pt"
         self.last = path / "last.cace.pt"
         self.state = path / "state.pt"
