@@ -72,14 +72,14 @@ class Run:
 
         None if there are none, or if the folder does not say which they are.
         """
-        files = self.provenance.get("data", {})
-        if part in files:
-            return files[part].get("content")
-        if part != "valid" or "content" not in files.get("train", {}):
+        files, data = self.provenance.get("data", {}), self.config["data"]
+        drawn = part == "valid" and part not in files
+        content = files.get("train" if drawn else part, {}).get("content")
+        if content is None:
             return None
-        data, seed = self.config["data"], self.config["training"]["seed"]
-        # Drawn from the training frames; of those, isolated atoms are left out with E0: isolated.
-        return [files["train"]["content"], data["valid"], seed, data["E0"] == "isolated"]
+        isolated = data["E0"] == "isolated"  # then isolated atoms are left out
+        choice = [data["valid"], self.config["training"]["seed"]] if drawn else []
+        return [content, isolated, *choice]
 
 
 def read_runs(paths: Sequence[pathlib.Path]) -> list[Run]:
