@@ -8,6 +8,7 @@ import click
 
 from .. import __version__
 from ..errors import CaceError
+from .compare import compare
 from .convert import convert
 from .demo import demo
 from .eval import evaluate_command
@@ -34,7 +35,7 @@ def cace() -> None:
     """
 
 
-for verb in (demo, train, export, info, evaluate_command, convert):
+for verb in (demo, train, compare, export, info, evaluate_command, convert):
     cace.add_command(verb)
 
 

@@ -194,6 +194,15 @@ def content_hash(
     return digest.hexdigest()[:24]
 
 
+def content_of(files: Sequence[pathlib.Path]) -> str:
+    """SHA-256 over the content of files, whatever they are called and read for."""
+    digest = hashlib.sha256()
+    for file in files:
+        with open(file, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
 def _frames(
     files: Sequence[pathlib.Path], keys: Keys, require: Collection[str]
 ) -> Iterator[tuple[int, int, Frame]]:

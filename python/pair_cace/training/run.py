@@ -25,6 +25,7 @@ from . import reference_energies
 from .batching import batches, shuffled
 from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data
+from .dataset import content_of
 from .distributed import join_processes, leave_processes
 from .initialization import fit_scales
 from .run_folder import RunFolder
@@ -254,6 +255,7 @@ def _provenance(config: Config, data: dict[str, Part]) -> dict[str, Any]:
             name: {
                 "files": [str(path) for path in paths],
                 "hash": data[name].store.name,
+                "content": content_of(paths),
             }
             for name, paths in files.items()
             if paths
