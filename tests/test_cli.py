@@ -211,7 +211,7 @@ def test_eval_does_not_depend_on_the_batch(folder):
         (("eval", "m.pt", "one.traj", "--index", "foo"), "--index: expected a number or a range"),
         (("eval", "m.pt", "one.traj", "--index", "0:ten"), "--index: expected a number or a ran"),
         (("eval", "m.pt", "one.traj", "--index", "1:2:3:4"), "--index: expected a number or a r"),
-        (("eval", "m.pt", "one.traj", "--format", "extxyz"), "ASE could not read frame 0"),
+        (("eval", "m.pt", "one.traj", "--format", "extxyz"), "expected text, found binary data"),
         (("eval", "m.pt", "one.traj", "--energy-key", "E"), r"expected the label 'E' .* found ene"),
         (("eval", "m.pt", "one.traj", "--plot", "parity"), "ends in .png, .pdf or .svg"),
         (("convert", "m.pt", "-o", "x", "--e0", "H:1"), "--e0: expected entries like H=-13.6"),

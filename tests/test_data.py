@@ -46,18 +46,6 @@ def test_labels_under_other_names(tmp_path):
     assert np.array_equal(frame.stress, np.eye(3))
 
 
-def test_a_blank_line_between_frames_is_refused(tmp_path):
-    one = write(tmp_path / "one.xyz", labelled(), labelled("molecule")).read_text()
-    (tmp_path / "a.xyz").write_text(one + "\n" + one)
-    with pytest.raises(CaceError, match="a.xyz: expected frame 2, found a blank line with more"):
-        read_frames(tmp_path / "a.xyz")
-    (tmp_path / "b.xyz").write_text("\n" + one)
-    with pytest.raises(CaceError, match="b.xyz: expected frame 0, found a blank line"):
-        read_frames(tmp_path / "b.xyz")
-    (tmp_path / "c.xyz").write_text(one + "\n \n")
-    assert len(read_frames(tmp_path / "c.xyz")) == 2
-
-
 def test_a_name_with_an_at_sign_is_a_name(tmp_path):
     path = write(tmp_path / "CO@Cu111.xyz", labelled())
     write(tmp_path / "CO", labelled(energy=7.0))
@@ -158,7 +146,7 @@ def test_labels_of_the_wrong_shape_or_kind(tmp_path):
     atoms = SYSTEMS["molecule"]()
     atoms.info["E"] = "minus three"
     path = write(tmp_path / "a.xyz", atoms)
-    with pytest.raises(CaceError, match="expected numbers for 'E', found 'minus three'"):
+    with pytest.raises(CaceError, match="expected a number for 'E', found 'minus three'"):
         read_frames(path, Keys(energy="E"), require=("energy",))
     atoms.info["S"] = np.ones(5)
     path = write(tmp_path / "b.xyz", atoms)
@@ -175,7 +163,7 @@ def test_a_dummy_atom_is_refused(tmp_path):
 
 def test_files_that_are_not_structures(tmp_path):
     (tmp_path / "a.xyz").write_text("3\nProperties=species:S:1:pos:R:3\nH 0 0 0\n")
-    with pytest.raises(CaceError, match="a.xyz: ASE could not read frame 0"):
+    with pytest.raises(CaceError, match="frame 0, line 1: expected 3 atoms, found 1"):
         read_frames(tmp_path / "a.xyz")
     (tmp_path / "b.xyz").write_text("")
     with pytest.raises(CaceError, match="b.xyz: .*"):
@@ -209,3 +197,34 @@ def test_far_apart_but_not_blown_up():
 def test_no_atoms():
     with pytest.raises(CaceError, match="expected at least one atom"):
         check_structure(ase.Atoms(), "x")
+
+
+VASPRUN = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<modeling>
+ <kpoints><generation param="Gamma"><v type="int" name="divisions"> 1 1 1 </v></generation>
+  <varray name="kpointlist"><v> 0 0 0 </v></varray></kpoints>
+ <parameters></parameters>
+ <atominfo><atoms> 1 </atoms>
+  <array name="atoms"><set><rc><c>Cu</c><c> 1</c></rc></set></array></atominfo>
+ <structure name="initialpos"><crystal><varray name="basis">
+  <v> 2.5 0 0 </v><v> 0 2.5 0 </v><v> 0 0 2.5 </v></varray></crystal>
+  <varray name="positions"><v> 0 0 0 </v></varray></structure>
+ <calculation>
+  <structure><crystal><varray name="basis">
+   <v> 2.5 0 0 </v><v> 0 2.5 0 </v><v> 0 0 2.5 </v></varray></crystal>
+   <varray name="positions"><v> 0 0 0 </v></varray></structure>
+  <varray name="forces"><v> 0.5 0 0 </v></varray>
+  <scstep><energy><i name="e_fr_energy"> -3.7 </i><i name="e_0_energy"> -3.6 </i></energy></scstep>
+  <energy><i name="e_fr_energy"> -3.7 </i><i name="e_wo_entrp"> -3.5 </i><i name="e_0_energy"> -3.6 </i></energy>
+ </calculation>
+</modeling>
+"""
+
+
+def test_energies_of_vasp_are_said_to_be_free_energies_or_not(tmp_path):
+    path = tmp_path / "vasprun.xml"
+    path.write_text(VASPRUN)
+    (frame,) = read_frames(path)
+    assert frame.energy == -3.6 and "extrapolated to σ → 0" in frame.remarks[0]
+    (frame,) = read_frames(path, Keys(energy="free_energy"))
+    assert frame.energy == -3.7 and frame.forces.tolist() == [[0.5, 0.0, 0.0]]

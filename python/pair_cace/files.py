@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
+import shlex
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -30,6 +32,16 @@ def check_input(path: pathlib.Path) -> None:
         raise CaceError(f"expected a file, but {path} is a folder")
     if not path.is_file():
         raise CaceError(f"cannot open {path}: there is no such file")
+
+
+def typed(path: pathlib.Path | str) -> str:
+    """``path`` as it is typed in a shell: in quotes, if it has spaces or the like."""
+    return shlex.quote(str(path))
+
+
+def in_lammps(path: pathlib.Path | str) -> str:
+    """``path`` as it is typed in an input script of LAMMPS."""
+    return f'"{path}"' if re.search(r"[\s#$&]", str(path)) else str(path)
 
 
 @contextlib.contextmanager

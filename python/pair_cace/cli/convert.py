@@ -34,7 +34,7 @@ def convert(published: pathlib.Path, output: pathlib.Path, e0: str | None) -> No
 def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, float]) -> None:
     """Read ``published``, set E0 (eV by element; all of them or none) and write ``output``."""
     from .. import __version__
-    from ..files import check_input, check_output
+    from ..files import check_input, check_output, typed
     from ..io.checkpoint import save_checkpoint
     from ..io.published import read_published
 
@@ -59,7 +59,7 @@ def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, f
             f"note: E0 is 0 for {' '.join(settings.elements)}: forces are as published, total "
             "energies lack what the data of the model had subtracted (--e0)"
         )
-    click.echo(f"next: cace export {output} -o model.pt")
+    click.echo(f"next: cace export {typed(output)} -o model.pt")
 
 
 def _parse_e0(text: str) -> dict[str, float]:

@@ -34,8 +34,9 @@ LABELS = ("energy", "forces", "stress")
     help="Errors by what the frames have under this name, such as config_type, too.",
 )  # fmt: skip
 @click.option(
-    "--energy-key", default="energy", show_default=True, help="Label of total energies, eV."
-)
+    "--energy-key", default="energy", show_default=True,
+    help="Label of total energies, eV; none: do without. The same for the others.",
+)  # fmt: skip
 @click.option("--forces-key", default="forces", show_default=True, help="Label of forces, eV/Å.")
 @click.option(
     "--stress-key", default="stress", show_default=True,
@@ -77,7 +78,7 @@ def evaluate_command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..data.reading import Keys, iter_frames, labels_in, missing_label
+    from ..data.reading import Keys, counted_remarks, iter_frames, labels_in, missing_label
     from ..evaluation import evaluate, graphs_of
     from ..io.loading import load_model
 
@@ -95,7 +96,7 @@ def evaluate_command(
         for frame in iter_frames(path, keys, (), info.elements, file_format, index)
     ]
     for label in LABELS:  # a name that the user gave must be somewhere
-        named = getattr(keys, label) != getattr(Keys(), label)
+        named = getattr(keys, label) not in (getattr(Keys(), label), None)
         if named and all(getattr(frame, label) is None for frame in frames):
             raise CaceError(missing_label(frames[0], label, keys, "--{label}-key"))
     labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
@@ -117,6 +118,8 @@ def evaluate_command(
         _print_table(evaluation)
         if of_groups:
             _print_groups(by, of_groups)
+    for remark, (count, first) in counted_remarks(frames).items():
+        click.echo(f"note: {count} of {len(frames)} frames (first: {first}): {remark}", err=True)
     for label in LABELS:
         lacking = [frame.name for frame in frames if getattr(frame, label) is None]
         if 0 < len(lacking) < len(frames):

@@ -38,7 +38,7 @@ def export_checkpoint(
     checkpoint: pathlib.Path, output: pathlib.Path, dtype: str | None, portable: bool = False
 ) -> None:
     """Read ``checkpoint`` and write ``output``; see ``pair_cace.io.exported``."""
-    from ..files import check_input, check_output
+    from ..files import check_input, check_output, in_lammps
     from ..io.checkpoint import load_checkpoint
     from ..io.exported import export_model
 
@@ -51,7 +51,7 @@ def export_checkpoint(
     click.echo(f"{output}: {dtype}, agrees with {checkpoint} in {agreement} (relative)")
     click.echo("in LAMMPS:")
     click.echo("  pair_style cace")
-    click.echo(f"  pair_coeff * * {output} ELEMENT ...")
+    click.echo(f"  pair_coeff * * {in_lammps(output)} ELEMENT ...")
     click.echo(
         "with the element of type 1, of type 2, and so on, in the order of your atom types; this "
         f"model knows {' '.join(info.elements)}"

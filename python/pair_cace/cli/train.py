@@ -10,6 +10,7 @@ import sys
 import click
 
 from ..errors import CaceError
+from ..files import typed
 from ..training.watcher import Watcher
 
 TEMPLATES = ("quick", "water", "molecule", "alloy")
@@ -56,8 +57,10 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
 
     # A mistake in the config is reported before torch takes seconds to load.
     loaded = load_config(config, overrides)
+    from ..training.interruption import Interruption, what_was_kept
     from ..training.report import write_report
     from ..training.run import train as run
+    from ..training.run_folder import RunFolder
 
     first = os.environ.get("RANK", "0") == "0"
     watcher = _Printer() if first else Watcher()
@@ -65,13 +68,21 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
     def report(folder, data, loaded_config) -> None:
         print_errors(write_report(folder, data, loaded_config))
 
-    try:
-        folder = run(loaded, resume, watcher, report)
-    finally:
-        watcher.close()
+    with Interruption() as interruption:
+        try:
+            folder = run(loaded, resume, watcher, report)
+        except BaseException:
+            if not interruption.happened:
+                raise
+            watcher.close()
+            if first:
+                click.echo(what_was_kept(RunFolder(loaded.folder), config, overrides), err=True)
+            os._exit(130)  # threads of torch.distributed may wait for processes that have gone
+        finally:
+            watcher.close()
     if first:
         click.echo(f"{folder.path / 'report.md'}: report")
-        click.echo(f"{folder.best}: best model; next: cace export {folder.best} -o model.pt")
+        click.echo(f"{folder.best}: best model; next: cace export {typed(folder.best)} -o model.pt")
 
 
 def print_errors(found) -> None:

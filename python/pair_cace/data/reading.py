@@ -9,23 +9,42 @@ from dataclasses import dataclass
 import ase
 import ase.io
 import numpy as np
+from ase.io.formats import string2index
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..errors import CaceError
 from ..files import check_input
+from . import label_names
 from .checks import check_structure
+from .extended_xyz import advice, frames_in, is_extended_xyz, read_frame, symmetric
+
+LABELS = ("energy", "forces", "stress")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Names of the labels in the file. Units: eV, eV/Å, eV/Å³ (tension positive, as in ASE)."""
+    """Names of the labels in the file. Units: eV, eV/Å, eV/Å³ (tension positive, as in ASE).
 
-    energy: str = "energy"
-    forces: str = "forces"
-    stress: str = "stress"
-    weight: str = "config_weight"  # of a configuration in the loss; 1 where it is missing
-    virial: str = "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
-    config_type: str = "config_type"  # the group that a frame belongs to, any word
+    None (or "none") does without a label. The usual names are found in other cases, too (`Energy`),
+    and so are `force` and `virials`.
+    """
+
+    energy: str | None = "energy"
+    forces: str | None = "forces"
+    stress: str | None = "stress"
+    weight: str | None = "config_weight"  # of a configuration in the loss; 1 where it is missing
+    virial: str | None = "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
+    config_type: str | None = "config_type"  # the group that a frame belongs to, any word
+
+    def __post_init__(self):
+        for name, key in vars(self).items():
+            if key is not None and key.lower() == "none":
+                object.__setattr__(self, name, None)
+            elif key is not None and name in LABELS and (worth := label_names.foreign_unit(key)):
+                raise CaceError(
+                    f"the name '{key}' of the {name} says that they are not in eV and Å; convert "
+                    f"them ({worth}) and give them another name"
+                )
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,7 @@ class Frame:
     stress: np.ndarray | None  # (3, 3) eV/Å³; None without a cell of three vectors
     weight: float  # of the configuration in the loss
     config_type: str | None = None  # the group of frames that it belongs to
+    remarks: tuple[str, ...] = ()  # what a user should know of how it was read
 
 
 def read_frames(
@@ -65,16 +85,18 @@ def iter_frames(
 
     require   labels ("energy", "forces", "stress") that every frame must have
     elements  if given, the only elements allowed
-    file_format, index   as in ``ase.io.iread``; frames are counted from 0 among those taken
+    file_format, index   as in ``ase.io.iread``; of extended XYZ frames are counted from 0 in the file,
+              of other formats among those taken
     naming    where a user says what a label is called, for the error if it is missing
 
-    Raises CaceError, naming file and frame, for a missing or malformed label, NaN, an unknown
-    element, or a structure that makes no sense (see ``checks.check_structure``).
+    Raises CaceError, naming file and frame, for a missing or malformed label, one that may have
+    another name or another unit, NaN, an unknown element, or a structure that makes no sense (see
+    ``checks.check_structure``).
     """
     path = pathlib.Path(path)
     n_frames = 0
     for name, atoms in _structures(path, file_format, index):
-        frame = _frame(atoms, name, keys)
+        frame = _frame(atoms, name, keys, naming)
         check_structure(frame.atoms, frame.name, elements)
         for label in require:
             if getattr(frame, label) is None:
@@ -94,8 +116,10 @@ def _structures(
     path: pathlib.Path, file_format: str | None, index: str
 ) -> Iterator[tuple[str, ase.Atoms]]:
     check_input(path)
-    if (file_format or path.suffix.lstrip(".")) in ("xyz", "extxyz"):
-        _check_blank_lines(path)
+    if file_format in ("xyz", "extxyz") or (file_format is None and is_extended_xyz(path)):
+        for text in _chosen(frames_in(path), index):
+            yield text.name, read_frame(text)
+        return
     n_read = 0
     try:
         frames = ase.io.iread(path, index, file_format, do_not_split_by_at_sign=True)
@@ -111,67 +135,99 @@ def _structures(
         ) from error
 
 
-def _check_blank_lines(path: pathlib.Path) -> None:
-    """Raise CaceError if frames follow a blank line, at which ASE takes extended XYZ to end."""
-    n_frames = 0
-    with open(path, errors="replace") as lines:
-        for line in lines:
-            if not line.strip():
-                if any(later.strip() for later in lines):
-                    raise CaceError(
-                        f"{path}: expected frame {n_frames}, found a blank line with more behind "
-                        "it; take it out (ASE would end there)"
-                    )
-                return
-            if not line.strip().isdigit():
-                return  # whatever this is, ASE says it better
-            for _ in range(int(line) + 1):
-                next(lines, None)
-            n_frames += 1
+def _chosen(frames: Iterator, index: str) -> Iterator:
+    if index == ":":
+        return frames
+    chosen = string2index(index)
+    frames = list(frames)
+    if isinstance(chosen, slice):
+        return iter(frames[chosen])
+    return iter([frames[chosen]] if -len(frames) <= chosen < len(frames) else [])
 
 
-def _frame(atoms: ase.Atoms, name: str, keys: Keys) -> Frame:
-    energy = _label(atoms, keys.energy)
-    forces = _label(atoms, keys.forces)
-    stress = _label(atoms, keys.stress)
+def _frame(atoms: ase.Atoms, name: str, keys: Keys, naming: str) -> Frame:
+    _check_units(atoms, name)
+    has_cell = atoms.cell.rank == 3
+    energy = _label(atoms, name, keys.energy, "energy")
+    forces = _label(atoms, name, keys.forces, "forces")
+    stress = _label(atoms, name, keys.stress, "stress")
+    virial = _label(atoms, name, keys.virial, "virial") if stress is None and has_cell else None
     if stress is not None:
-        stress = _shaped(stress, (3, 3), name, keys.stress)
-    elif (virial := _label(atoms, keys.virial)) is not None and atoms.cell.rank == 3:
-        stress = -_shaped(virial, (3, 3), name, keys.virial) / atoms.cell.volume
-    return Frame(
+        stress = _tensor(stress, name, keys.stress)
+    elif virial is not None:
+        stress = -_tensor(virial, name, keys.virial) / atoms.cell.volume
+    frame = Frame(
         name=name,
         atoms=atoms,
         energy=None if energy is None else float(_shaped(energy, (), name, keys.energy)),
         forces=None if forces is None else _shaped(forces, (len(atoms), 3), name, keys.forces),
-        stress=stress if atoms.cell.rank == 3 else None,
+        stress=stress if has_cell else None,
         weight=_weight(atoms, name, keys.weight),
-        config_type=str(atoms.info[keys.config_type]) if keys.config_type in atoms.info else None,
+        config_type=_config_type(atoms, keys.config_type),
+        remarks=tuple(_remarks(atoms, keys)),
     )
+    for label in LABELS:
+        _check_not_missed(frame, label, keys, naming)
+    return frame
 
 
-def _weight(atoms: ase.Atoms, name: str, key: str) -> float:
-    given = _label(atoms, key)
+# ---- labels under their names --------------------------------------------------------------------
+
+
+def _names_in(atoms: ase.Atoms) -> dict[str, object]:
+    """Everything that may be a label. ASE moves labels with its own names to a calculator."""
+    results = atoms.calc.results if atoms.calc else {}
+    arrays = {key: x for key, x in atoms.arrays.items() if key not in ("numbers", "positions")}
+    return arrays | atoms.info | results
+
+
+def _label(atoms: ase.Atoms, name: str, key: str | None, usual: str):
+    """The value called ``key``; of the ``usual`` name, written in another way, too. None if missing.
+
+    Raises CaceError if the name is there without a value, or written in two ways.
+    """
+    if key is None:
+        return None
+    there = _names_in(atoms)
+    found = key if key in there else None
+    if found is None and key == usual:
+        others = [other for other in there if label_names.same_label(other, usual)]
+        if len(others) > 1:
+            raise CaceError(
+                f"{name}: expected one label '{usual}', found {' and '.join(sorted(others))}; keep one"
+            )
+        found = others[0] if others else None
+    if found is None:
+        return None
+    if there[found] is None:
+        raise CaceError(
+            f"{name}: expected a value for '{found}', found the name alone, as programs write a "
+            "label that is None; give it a value, or take the name out"
+        )
+    return there[found]
+
+
+def _weight(atoms: ase.Atoms, name: str, key: str | None) -> float:
+    given = _label(atoms, name, key, "config_weight")
     weight = 1.0 if given is None else float(_shaped(given, (), name, key))
     if weight < 0:
         raise CaceError(f"{name}: expected a weight of at least 0 for '{key}', found {weight}")
     return weight
 
 
-def _label(atoms: ase.Atoms, key: str):
-    # ASE moves labels with its own names to a calculator, and leaves all others where they are.
-    for place in (atoms.calc.results if atoms.calc else {}, atoms.info, atoms.arrays):
-        if key in place:
-            return place[key]
-    return None
+def _config_type(atoms: ase.Atoms, key: str | None) -> str | None:
+    found = atoms.info.get(key)
+    return None if found is None else str(found)
 
 
 def _shaped(value, shape: tuple[int, ...], name: str, key: str) -> np.ndarray:
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise CaceError(f"{name}: expected numbers for '{key}', found {value!r}") from None
-    if shape == (3, 3) and array.shape == (6,):
-        array = voigt_6_to_full_3x3_stress(array)
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise CaceError(
+            f"{name}: expected {'numbers' if shape else 'a number'} for '{key}', found "
+            f"{value!r}{advice(str(value))}"
+        )
+    array = array.astype(np.float64)
     if array.size == int(np.prod(shape)) and array.shape != shape:
         array = array.reshape(shape)
     if array.shape != shape:
@@ -181,11 +237,80 @@ def _shaped(value, shape: tuple[int, ...], name: str, key: str) -> np.ndarray:
     return array
 
 
+def _tensor(value, name: str, key: str) -> np.ndarray:
+    if np.size(value) == 6:
+        return voigt_6_to_full_3x3_stress(_shaped(value, (6,), name, key))
+    return symmetric(_shaped(value, (3, 3), name, key), name, key)
+
+
+# ---- what must not pass in silence ---------------------------------------------------------------
+
+
+def _check_units(atoms: ase.Atoms, name: str) -> None:
+    declared = label_names.wrong_units(list(atoms.info.items()))
+    if declared:
+        key, value, ours, worth = declared
+        raise CaceError(
+            f"{name}: expected {ours}, found {key}={value}; convert the file"
+            + (f" ({worth})" if worth else "")
+            + f", and take '{key}' out or set it to {ours}"
+        )
+
+
+def _check_not_missed(frame: Frame, label: str, keys: Keys, naming: str) -> None:
+    """Raise CaceError if a label is missing where another name looks like it."""
+    if getattr(frame, label) is not None or getattr(keys, label) is None:
+        return
+    if label == "stress" and (frame.atoms.cell.rank < 3 or keys.virial is None):
+        return
+    similar = _similar(frame.atoms, label)
+    if similar:
+        key, option = getattr(keys, label), naming.format(label=label)
+        raise CaceError(
+            f"{frame.name}: expected the label '{key}' ({label}), found {', '.join(similar)} instead; "
+            f"say what it is called with {option}, or do without it: {option} none"
+        )
+
+
+def _similar(atoms: ase.Atoms, label: str) -> list[str]:
+    """Names in ``atoms`` that may be this label, and have the shape of it."""
+    sizes = {"energy": (1,), "forces": (3 * len(atoms),), "stress": (6, 9)}[label]
+    found = []
+    for name, value in _names_in(atoms).items():
+        array = np.asarray(value)
+        if label_names.may_be(name, label) and array.dtype.kind in "iuf" and array.size in sizes:
+            found.append(name)
+    return sorted(found)
+
+
+def _remarks(atoms: ase.Atoms, keys: Keys) -> Iterator[str]:
+    there = _names_in(atoms)
+    energy, free_energy = there.get("energy"), there.get("free_energy")
+    if keys.energy == "energy" and energy is not None and free_energy is not None:
+        if abs(energy - free_energy) > 1e-6:
+            yield (
+                "the energy is 'energy' as ASE has it (of VASP: extrapolated to σ → 0), and differs from "
+                "'free_energy', the one that forces and stress are derivatives of; name that one to learn "
+                "or compare it"
+            )
+        else:
+            yield "the energy is the free energy, the one that forces are derivatives of"
+    read = {key for key in vars(keys).values() if key} | {"free_energy"}
+    usual = read & {key for key in vars(Keys()).values() if key}
+    unread = sorted(
+        name
+        for name in there
+        if name not in read
+        and not any(label_names.same_label(name, key) for key in usual)
+        and any(label_names.may_be(name, kind) for kind in (*LABELS, "weight"))
+    )
+    if unread:
+        yield f"not read: {', '.join(unread)}"
+
+
 def labels_in(frame: Frame) -> str:
     """Names of everything that may be a label, for people."""
-    results = frame.atoms.calc.results if frame.atoms.calc else {}
-    arrays = set(frame.atoms.arrays) - {"numbers", "positions"}
-    return ", ".join(sorted(set(results) | set(frame.atoms.info) | arrays)) or "no labels at all"
+    return ", ".join(sorted(_names_in(frame.atoms))) or "no labels at all"
 
 
 def missing_label(frame: Frame, label: str, keys: Keys, naming: str) -> str:
@@ -197,3 +322,13 @@ def missing_label(frame: Frame, label: str, keys: Keys, naming: str) -> str:
         f"{frame.name}: expected the label '{getattr(keys, label)}' ({label}), found {listed}; "
         f"name it with {naming.format(label=label)}, or leave out frames that have none"
     )
+
+
+def counted_remarks(frames: Iterator[Frame]) -> dict[str, tuple[int, str]]:
+    """(number of frames, name of the first) of every remark."""
+    found: dict[str, tuple[int, str]] = {}
+    for frame in frames:
+        for remark in frame.remarks:
+            n, first = found.get(remark, (0, frame.name))
+            found[remark] = n + 1, first
+    return found

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import glob
+import os
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
@@ -26,6 +29,46 @@ from ..nn.hyperparameters import ModelShape
 UserPath = Annotated[pathlib.Path, AfterValidator(pathlib.Path.expanduser)]  # ~ is the home
 
 
+def data_files(given: Any, key: str) -> Any:
+    """Files that a config names, with patterns filled in; whatever is no file as it is.
+
+    Raises ValueError for folders, and for patterns that no file has.
+    """
+    if given is None:  # `test:` with nothing behind it
+        return []
+    if isinstance(given, (str, pathlib.Path)):
+        given = [given]
+    if not isinstance(given, (list, tuple)):
+        return given
+    found: list[Any] = []
+    for name in given:
+        path = pathlib.Path(name).expanduser() if isinstance(name, (str, pathlib.Path)) else None
+        if path is None or path.is_file():
+            found.append(name)
+        elif path.is_dir():
+            raise ValueError(
+                f"{key}: expected files, found the folder {path}; name what it holds, for example "
+                f"{path / '*.xyz'}"
+            )
+        elif re.search(r"[*?\[]", str(path)):
+            matches = sorted(filter(os.path.isfile, glob.glob(str(path), recursive=True)))
+            if not matches:
+                raise ValueError(f"{key}: no file is called like {path}; correct the pattern")
+            found += matches
+        else:
+            found.append(name)  # whoever reads it says that it is not there
+    return found
+
+
+def _fraction_or_file(text: str) -> float | str:
+    try:
+        if text.strip().endswith("%"):
+            return float(text.strip().removesuffix("%")) / 100
+        return float(text)
+    except ValueError:
+        return text
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,23 +76,36 @@ class _Section(BaseModel):
 class KeysSection(_Section):
     """Names of the labels in the data files."""
 
-    energy: str = Field("energy", description="total energy, eV")
-    forces: str = Field("forces", description="forces, eV/Å")
-    stress: str = Field("stress", description="stress, eV/Å³, tension positive as in ASE")
-    virial: str = Field("virial", description="eV, as QUIP writes it; where there is no stress")
-    weight: str = Field("config_weight", description="weight of a configuration in the loss")
-    config_type: str = Field("config_type", description="group that a frame belongs to, any word")
+    energy: str | None = Field("energy", description="total energy, eV; none: do without")
+    forces: str | None = Field("forces", description="forces, eV/Å; none: do without")
+    stress: str | None = Field(
+        "stress", description="stress, eV/Å³, tension positive as in ASE; none: do without"
+    )
+    virial: str | None = Field(
+        "virial", description="eV, as QUIP writes it; where there is no stress"
+    )
+    weight: str | None = Field("config_weight", description="weight of a configuration in the loss")
+    config_type: str | None = Field(
+        "config_type", description="group that a frame belongs to, any word"
+    )
 
 
 class DataSection(_Section):
     """Where the data come from."""
 
-    train: tuple[UserPath, ...] = Field(min_length=1, description="file or list of files")
+    train: tuple[UserPath, ...] = Field(
+        min_length=1, description="file or list of files; patterns such as data/*.xyz are fine"
+    )
     valid: tuple[UserPath, ...] | float = Field(
         0.1, description="file(s), or the fraction of the training frames that is set aside"
     )
     test: tuple[UserPath, ...] = Field((), description="file(s) for the report; optional")
     keys: KeysSection = KeysSection()
+    config_type_weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {},
+        description="weight of frames in the loss by their config_type, times their own weight; "
+        "'default' is for all others, and 1 if it is not given",
+    )
     E0: Literal["fit", "isolated", "keep"] | dict[str, float] = Field(
         "fit",
         description="energies of the elements: 'fit' by least squares, 'isolated' from frames with "
@@ -63,13 +119,15 @@ class DataSection(_Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_file_is_a_list(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            if values.get("test", ()) is None:  # `test:` with nothing behind it
-                values = values | {"test": []}
-            for key in ("train", "valid", "test"):
-                if isinstance(values.get(key), (str, pathlib.Path)):
-                    values = values | {key: [values[key]]}
+    def _files(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if isinstance(values.get("valid"), str):
+            values["valid"] = _fraction_or_file(values["valid"])
+        for key in ("train", "valid", "test"):
+            if key in values:
+                values[key] = data_files(values[key], f"data.{key}")
         return values
 
     @model_validator(mode="after")
@@ -262,13 +320,22 @@ class Config(_Section):
         return self
 
 
+class _YAML(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as it is in YAML 1.2 and for people; PyYAML wants 1.0e-3."""
+
+
+_YAML.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def load_config(path: pathlib.Path, overrides: Sequence[str] = ()) -> Config:
     """Read a config file; ``overrides`` are ``section.key=value`` with values in YAML.
 
     Raises CaceError with all mistakes, each named, and the nearest known key for unknown ones.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _YAML)
     except OSError as error:
         raise CaceError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -307,7 +374,7 @@ def _apply(content: dict, override: str) -> None:
     if isinstance(content, list):
         last = _entry(content, last, override)
     try:
-        content[last] = yaml.safe_load(text)
+        content[last] = yaml.load(text, _YAML)
     except yaml.YAMLError as error:
         raise CaceError(f"'{override}': the value is not YAML: {error}") from error
 

@@ -6,7 +6,7 @@ What is wrong with them is found here, before the first epoch.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,26 +75,113 @@ def load_data(
 
     watcher.say("reading data and building neighbour lists")
     store = store_of(data.train)
-    usable = np.arange(len(store))
-    if data.E0 == "isolated":  # their energies are E0; there is nothing else to learn from them
-        usable = np.setdiff1d(usable, store.isolated_atoms())
+    whole = {"train": Part(store, np.arange(len(store)), data.train)}
     if valid_files:
         other = store_of(valid_files)
-        train, valid = usable, Part(other, np.arange(len(other)), valid_files)
-    else:
-        train, chosen = _split(usable, config)
-        valid = Part(store, chosen, data.train)
-    parts = {"train": Part(store, train, data.train), "valid": valid}
+        whole["valid"] = Part(other, np.arange(len(other)), valid_files)
     if data.test:
-        test = store_of(data.test)
-        parts["test"] = Part(test, np.arange(len(test)), data.test)
+        other = store_of(data.test)
+        whole["test"] = Part(other, np.arange(len(other)), data.test)
+    parts = {name: _set_aside(name, part, config, watcher) for name, part in whole.items()}
+    weigh_config_types(parts, config)
+    if not valid_files:
+        parts = _split(parts, config)
     for name, part in parts.items():
         watcher.say(f"{name}: {part.size()}")
+    for name in whole:
+        for text in _remarks(parts[name], name):
+            watcher.say(f"{name}: {text}")
     _check_neighbors(parts["train"], cutoff)
-    _check_weights(parts["train"], config)
+    _check_names(parts["train"], config)
+    _say_weights(parts["train"], watcher)
     if any(phase.stress_weight for phase in phases):
         _check_stress(parts["train"], config, watcher)
     return parts
+
+
+def _set_aside(name: str, part: Part, config: Config, watcher: Watcher) -> Part:
+    """``part`` without atoms that have no neighbours: their energies are E0, and nothing else is to be
+    learned from them. Raises CaceError for one that is called isolated and sees its images."""
+    store, single = part.store, np.flatnonzero(part.store.n_atoms == 1)
+    for k in single[store.n_edges[single] > 0]:
+        if (store.config_types[k] or "").lower().startswith("isolated"):
+            raise CaceError(
+                f"{part.name_of(k)}: expected an isolated atom because of its config_type, "
+                f"{store.config_types[k]}, found a {chemical_symbols[store.species_of(k)[0]]} atom "
+                f"that sees its own periodic images within the cutoff, {config.model.cutoff:g} Å; "
+                "make its cell larger, take pbc off, or call it something else if it is a crystal"
+            )
+    isolated = store.isolated_atoms()
+    if not len(isolated):
+        return part
+    symbols = sorted({chemical_symbols[store.species_of(k)[0]] for k in isolated})
+    use = (
+        "their energies are E0"
+        if config.data.E0 == "isolated" and name == "train"
+        else "data.E0: isolated would take E0 from them"
+        if name == "train"
+        else "they would say nothing of the model"
+    )
+    watcher.say(
+        f"{name}: {len(isolated)} isolated atom(s) set aside ({' '.join(symbols)}; first: "
+        f"{part.name_of(isolated[0])}); {use}"
+    )
+    rest = np.setdiff1d(part.structures, isolated)
+    if not len(rest):
+        raise CaceError(
+            f"{name} data ({_names(part.files)}): expected structures of several atoms, found isolated "
+            "atoms alone"
+        )
+    return Part(store, rest, part.files)
+
+
+def _remarks(part: Part, name: str) -> Iterator[str]:
+    for text, (count, first) in part.store.remarks.items():
+        yield f"{count} structure(s) (first: {part.name_of(first)}): {text}"
+    without = part.store.without_forces(part.structures)
+    if len(without):
+        yield (
+            f"{len(without)} of {len(part.structures)} structures have no forces (first: "
+            f"{part.name_of(without[0])}); they contribute their energies"
+        )
+
+
+def weigh_config_types(parts: dict[str, Part], config: Config) -> None:
+    """Multiply weights by ``data.config_type_weights``.
+
+    Raises CaceError if a type is named that no training structure has.
+    """
+    given = config.data.config_type_weights
+    if not given:
+        return
+    default = next((weight for name, weight in given.items() if name.lower() == "default"), 1.0)
+    train = parts["train"]
+    there = {train.store.config_types[k] for k in train.structures} - {None}
+    unknown = [name for name in given if name not in there and name.lower() != "default"]
+    if unknown:
+        raise CaceError(
+            f"data.config_type_weights: expected types of the training data "
+            f"({', '.join(sorted(there)) or 'none has a config_type'}), found "
+            f"{', '.join(unknown)}; correct the names, or see data.keys.config_type"
+        )
+    for store in {id(part.store): part.store for part in parts.values()}.values():
+        store.weights *= [given.get(kind, default) for kind in store.config_types]
+
+
+def _say_weights(train: Part, watcher: Watcher) -> None:
+    weights = train.store.weights[train.structures]
+    if not (weights != 1.0).any():
+        return
+    kinds = np.array([train.store.config_types[k] or "" for k in train.structures])
+    listed = []
+    for weight in np.unique(weights)[::-1]:
+        names = sorted(set(kinds[weights == weight]) - {""})
+        of = f" ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})" if names else ""
+        listed.append(f"{weight:g} for {(weights == weight).sum()}{of}")
+    shown = "; ".join(listed[:8]) + (f"; {len(listed) - 8} others" if len(listed) > 8 else "")
+    watcher.say(f"train: weights of structures in the loss: {shown}")
+    if not weights.any():
+        raise CaceError("training data: expected a weight above 0, found 0 for all structures")
 
 
 def check_elements(parts: dict[str, Part], elements: Collection[str], config: Config) -> None:
@@ -116,14 +203,20 @@ def check_elements(parts: dict[str, Part], elements: Collection[str], config: Co
         )
 
 
-def _split(usable: np.ndarray, config: Config) -> tuple[np.ndarray, np.ndarray]:
-    if len(usable) < 2:
+def _split(parts: dict[str, Part], config: Config) -> dict[str, Part]:
+    """With a share of the training structures for validation."""
+    whole = parts["train"]
+    if len(whole.structures) < 2:
         raise CaceError(
             f"expected at least 2 structures to split into training and validation, found "
-            f"{len(usable)} in {_names(config.data.train)}"
+            f"{len(whole.structures)} in {_names(config.data.train)}"
         )
-    train, valid = split(len(usable), config.data.valid, config.training.seed)
-    return usable[train], usable[valid]
+    train, valid = split(len(whole.structures), config.data.valid, config.training.seed)
+    drawn = {
+        "train": Part(whole.store, whole.structures[train], whole.files),
+        "valid": Part(whole.store, whole.structures[valid], whole.files),
+    }
+    return drawn | {name: part for name, part in parts.items() if name != "train"}
 
 
 def _check_neighbors(train: Part, cutoff: float) -> None:
@@ -134,13 +227,26 @@ def _check_neighbors(train: Part, cutoff: float) -> None:
         )
 
 
-def _check_weights(train: Part, config: Config) -> None:
-    key = config.data.keys.weight
-    if key != Keys().weight and not train.store.has_weights(train.structures):
+def _check_names(train: Part, config: Config) -> None:
+    """Raise CaceError for a name that the config gives and no structure has."""
+    keys, usual = config.data.keys, Keys()
+    store, chosen = train.store, train.structures
+    if keys.weight not in (usual.weight, None) and not store.has_weights(chosen):
         raise CaceError(
-            f"data.keys.weight: expected weights under '{key}', found none other than 1 in the "
+            f"data.keys.weight: expected weights under '{keys.weight}', found none other than 1 in the "
             f"training data ({_names(train.files)}); correct the name, or leave it out"
         )
+    missing = {
+        "stress": not len(store.with_stress(chosen)) and (keys.stress, usual.stress),
+        "forces": len(store.without_forces(chosen)) == len(chosen) and (keys.forces, usual.forces),
+        "energy": not np.isfinite(store.energies(chosen)).any() and (keys.energy, usual.energy),
+    }
+    for label, names in missing.items():
+        if names and names[0] not in (names[1], None) and names[0].lower() != "none":
+            raise CaceError(
+                f"data.keys.{label}: expected the label '{names[0]}' in the training data "
+                f"({_names(train.files)}), found it in no structure; correct the name, or leave it out"
+            )
 
 
 def _check_stress(train: Part, config: Config, watcher: Watcher) -> None:

@@ -23,7 +23,8 @@ from ..data.reading import Frame, Keys, iter_frames, missing_label
 from ..errors import CaceError
 from ..files import check_input, umask
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
+NAMING = "data.keys.{label}"  # where a config says what a label is called
 
 # File name: (type, shape of one entry, "edges", "atoms" or "structures").
 _ARRAYS = {
@@ -41,6 +42,7 @@ _ARRAYS = {
     "origins": (np.int64, (2,), "structures"),  # number of the file, and of the frame in it
 }
 _CONFIG_TYPES = "config_types.json"  # a word, or null, for every structure
+_REMARKS = "remarks.json"  # {text: [number of structures, the first of them]}
 
 
 class GraphStore:
@@ -60,6 +62,8 @@ class GraphStore:
         self.n_atoms = np.array(self._arrays["n_atoms"])
         self.n_edges = np.array(self._arrays["n_edges"])
         self.config_types: list[str | None] = json.loads((folder / _CONFIG_TYPES).read_text())
+        self.remarks: dict[str, list[int]] = json.loads((folder / _REMARKS).read_text())
+        self.weights = np.array(self._arrays["weights"])
         self._first_atom = np.concatenate([[0], np.cumsum(self.n_atoms)])
         self._first_edge = np.concatenate([[0], np.cumsum(self.n_edges)])
 
@@ -69,10 +73,6 @@ class GraphStore:
     def species_of(self, structure: int) -> np.ndarray:
         """Atomic numbers of one structure."""
         return self._arrays["species"][self._atoms(structure)]
-
-    def energy_of(self, structure: int) -> float:
-        """Label of one structure, eV."""
-        return float(self._arrays["energies"][structure])
 
     def origin_of(self, structure: int) -> tuple[int, int]:
         """Number of the file that one structure is from, and of the frame in it; both from 0."""
@@ -85,7 +85,16 @@ class GraphStore:
 
     def has_weights(self, structures: np.ndarray) -> bool:
         """Whether one of some structures has a weight other than 1."""
-        return bool((self._arrays["weights"][structures] != 1.0).any())
+        return bool((self.weights[structures] != 1.0).any())
+
+    def without_forces(self, structures: np.ndarray) -> np.ndarray:
+        """Those of some structures that have several atoms and no label for the forces."""
+        first_atoms = self._arrays["forces"][self._first_atom[structures], 0]
+        return structures[np.isnan(first_atoms) & (self.n_atoms[structures] > 1)]
+
+    def energies(self, structures: np.ndarray) -> np.ndarray:
+        """(S,) labels of some structures, eV; NaN where there is none."""
+        return np.array(self._arrays["energies"][structures])
 
     def isolated_atoms(self) -> np.ndarray:
         """Structures of one atom that has no neighbours, not even its images."""
@@ -100,7 +109,7 @@ class GraphStore:
             energies=torch.from_numpy(self._arrays["energies"][chosen]),
             forces=torch.from_numpy(np.concatenate(forces)),
             stresses=torch.from_numpy(self._arrays["stresses"][chosen]),
-            weights=torch.from_numpy(self._arrays["weights"][chosen]),
+            weights=torch.from_numpy(self.weights[chosen]),
         )
         return graph, labels
 
@@ -129,7 +138,7 @@ def open_or_build(
 ) -> GraphStore:
     """The store of ``files`` in the folder ``cache``, made now if it is not there.
 
-    require   labels ("energy", "forces") that all frames must have; single atoms need no forces
+    require   "energy" if all frames must have one; "forces" if one at least must have them
     Raises CaceError for frames that cannot be used (see ``data.reading``), and if ``cache`` cannot.
     """
     folder = cache / content_hash(files, keys, cutoff, require)
@@ -145,7 +154,7 @@ def open_or_build(
 
 
 def _is_whole(folder: pathlib.Path) -> bool:
-    names = [f"{name}.bin" for name in _ARRAYS] + [_CONFIG_TYPES]
+    names = [f"{name}.bin" for name in _ARRAYS] + [_CONFIG_TYPES, _REMARKS]
     return all((folder / name).is_file() for name in names)
 
 
@@ -159,7 +168,7 @@ def _build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        _write(temporary, [_frames(file, keys, require) for file in files], cutoff)
+        _write(temporary, _frames(files, keys, require), cutoff)
         temporary.chmod(0o777 & ~umask())  # mkdtemp makes it for its user alone
         if folder.is_dir() and not _is_whole(folder):  # clean-ups of old files leave such
             shutil.rmtree(folder)
@@ -185,30 +194,45 @@ def content_hash(
     return digest.hexdigest()[:24]
 
 
-def _frames(file: pathlib.Path, keys: Keys, require: Collection[str]) -> Iterator[Frame]:
-    for frame in iter_frames(file, keys, require=()):
-        for label in require:
-            needless = label == "forces" and len(frame.atoms) == 1
-            if getattr(frame, label) is None and not needless:
-                raise CaceError(missing_label(frame, label, keys, "data.keys.{label}"))
-        yield frame
+def _frames(
+    files: Sequence[pathlib.Path], keys: Keys, require: Collection[str]
+) -> Iterator[tuple[int, int, Frame]]:
+    """(number of the file, number of the frame in it, frame)."""
+    without_forces: Frame | None = None
+    some_have_forces = False
+    for file_number, file in enumerate(files):
+        frames = iter_frames(file, keys, require=(), naming=NAMING)
+        for frame_number, frame in enumerate(frames):
+            if "energy" in require and frame.energy is None:
+                raise CaceError(missing_label(frame, "energy", keys, NAMING))
+            some_have_forces |= frame.forces is not None
+            if frame.forces is None and len(frame.atoms) > 1:
+                without_forces = without_forces or frame
+            yield file_number, frame_number, frame
+    if "forces" in require and without_forces and not some_have_forces:
+        raise CaceError(missing_label(without_forces, "forces", keys, NAMING))
 
 
-def _write(folder: pathlib.Path, files: Sequence[Iterator[Frame]], cutoff: float) -> None:
+def _write(
+    folder: pathlib.Path, frames: Iterator[tuple[int, int, Frame]], cutoff: float
+) -> None:
     streams = {name: open(folder / f"{name}.bin", "wb") for name in _ARRAYS}
-    config_types = []
+    config_types: list[str | None] = []
+    remarks: dict[str, list[int]] = {}
     try:
-        for file_number, frames in enumerate(files):
-            for frame_number, frame in enumerate(frames):
-                entries = _entries(frame, cutoff)
-                entries["origins"] = np.array([file_number, frame_number])
-                for name, values in entries.items():
-                    np.ascontiguousarray(values, dtype=_ARRAYS[name][0]).tofile(streams[name])
-                config_types.append(frame.config_type)
-        (folder / _CONFIG_TYPES).write_text(json.dumps(config_types))
+        for file_number, frame_number, frame in frames:
+            entries = _entries(frame, cutoff)
+            entries["origins"] = np.array([file_number, frame_number])
+            for name, values in entries.items():
+                np.ascontiguousarray(values, dtype=_ARRAYS[name][0]).tofile(streams[name])
+            for remark in frame.remarks:
+                remarks.setdefault(remark, [0, len(config_types)])[0] += 1
+            config_types.append(frame.config_type)
     finally:
         for stream in streams.values():
             stream.close()
+    (folder / _CONFIG_TYPES).write_text(json.dumps(config_types))
+    (folder / _REMARKS).write_text(json.dumps(remarks))
 
 
 def _entries(frame: Frame, cutoff: float) -> dict[str, np.ndarray]:

@@ -57,7 +57,7 @@ def train(
             config = config.model_copy(update={"model": _shape_of(config, base[1])})
         _check_refit(config)
         state = folder.load_state(config) if resume else None
-        processes.let_the_first(folder.hold if resume else lambda: folder.start(config))
+        processes.let_the_first(lambda: folder.go_on(config) if resume else folder.start(config))
         if processes.is_first:
             watcher = with_log(watcher, folder.log)
         data = load_data(config, config.model.cutoff, processes, watcher)
@@ -78,7 +78,7 @@ def train(
             finished = trainer.phase == len(config.training.phases)
             watcher.say(
                 f"the run had finished after epoch {trainer.epoch}; only its end is done again. To train "
-                f"it longer, start another run with fine_tune.init_from={folder.best}"
+                "it longer, give training.phases more epochs"
                 if finished
                 else f"resuming after epoch {trainer.epoch}"
             )
@@ -174,9 +174,15 @@ def _model(
         model = CACE(settings).double()
         fit_scales(model, _sample(config, train))
     check_elements(data, settings.elements, config)
-    _set_E0(config, model, settings, train, base is not None)
+    undetermined = _set_E0(config, model, settings, train, base is not None)
     for symbol, energy in zip(settings.elements, model.elements.E0.tolist()):
         watcher.say(f"E0 of {symbol}: {energy:.6f} eV")
+    if undetermined:
+        watcher.say(
+            f"note: the compositions of the training data do not tell E0 of {' '.join(undetermined)} "
+            "apart; of all values that fit alike, these are nearest to what free atoms typically have. "
+            "Energies of other compositions are a guess: give data.E0 energies of isolated atoms"
+        )
     n_parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     watcher.say(
         f"model: {n_parameters:,} trained parameters, elements {' '.join(settings.elements)}"
@@ -193,14 +199,19 @@ def _sample(config: Config, train: Part) -> Graph:
 
 def _set_E0(
     config: Config, model: CACE, settings: Hyperparameters, train: Part, trained_before: bool
-) -> None:
-    """E0 of a new model; of one that was ``trained_before``, only what the data tell otherwise."""
+) -> list[str]:
+    """E0 of a new model; of one that was ``trained_before``, only what the data tell otherwise.
+
+    Returns the elements whose E0 the data do not determine.
+    """
     E0, elements = config.data.E0, train.elements()
     before = dict(zip(settings.elements, model.elements.E0.tolist())) if trained_before else {}
+    undetermined: list[str] = []
     if E0 == "fit":
         explained = _energies(config, model, train) if trained_before else None
-        found = reference_energies.fitted(train.store, train.structures, elements, explained)
-        found = {symbol: before.get(symbol, 0.0) + energy for symbol, energy in found.items()}
+        fit = reference_energies.fitted(train.store, train.structures, elements, explained)
+        found = {symbol: before.get(symbol, 0.0) + energy for symbol, energy in fit.energies.items()}
+        undetermined = [] if trained_before else fit.undetermined
     elif E0 == "isolated":
         frames = []
         if config.data.isolated_atoms:
@@ -219,6 +230,7 @@ def _set_E0(
     in_order = [energies[symbol] for symbol in settings.elements]
     with torch.no_grad():
         model.elements.E0.copy_(torch.tensor(in_order, dtype=torch.float64))
+    return undetermined
 
 
 def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:

@@ -27,6 +27,7 @@ import yaml
 from ..errors import CaceError
 from ..files import check_archive, written_whole
 from .config import Config
+from .continuation import continued
 
 STATE_VERSION = 1
 HEADING = "# written by cace train, with all defaults\n"
@@ -77,6 +78,14 @@ class RunFolder:
         self.hold()
         self._check_files_are_ours()
         self.log.unlink(missing_ok=True)  # of a run that ended before its first epoch
+        self.write_config(config)
+
+    def go_on(self, config: Config) -> None:
+        """Go on with the run that is here, and hold the folder."""
+        self.hold()
+        self.write_config(config)  # which may have more epochs than before
+
+    def write_config(self, config: Config) -> None:
         with written_whole(self.config) as temporary:
             text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
             temporary.write_text(HEADING + text)
@@ -112,16 +121,22 @@ class RunFolder:
     def load_state(self, config: Config) -> dict[str, Any] | None:
         """What ``save_state`` wrote last; None if the run stopped before its first epoch ended.
 
+        ``config`` may have more epochs than the run began with, and more phases behind them; then the
+        state is one from which those go on.
         Raises CaceError if there is no run here or its config is another one.
         """
         if not self.config.exists():
             raise CaceError(f"--resume: {self.path} holds no run; start it without --resume")
         before = Config.model_validate(yaml.safe_load(self.config.read_text()))
-        changed = _differences(before.model_dump(mode="json"), config.model_dump(mode="json"))
+        same_phases = {"training": before.training.model_copy(update={"phases": config.training.phases})}
+        changed = _differences(
+            before.model_copy(update=same_phases).model_dump(mode="json"), config.model_dump(mode="json")
+        )
         if changed:
             raise CaceError(
                 f"--resume: the config differs from that of the run in {self.path}: "
-                f"{', '.join(changed)}; undo that, or start a new run in another folder"
+                f"{', '.join(changed)}; undo that, or start a new run in another folder. Only "
+                "training.phases may have more epochs than before"
             )
         if not self.state.exists():
             return None
@@ -132,7 +147,7 @@ class RunFolder:
         with open(self.metrics, newline="") as file:
             rows = list(csv.DictReader(file))
         self._rows = [row for row in rows if int(row["epoch"]) < state["epoch"]]
-        return state
+        return continued(state, self._rows, before.training.phases, config.training.phases)
 
     def rows(self) -> list[dict[str, float]]:
         """metrics.csv as numbers."""

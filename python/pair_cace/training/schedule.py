@@ -89,6 +89,15 @@ def start_phase(
     return lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0)
 
 
+def begin_at(scheduler: lr_scheduler.LRScheduler, epoch: int) -> None:
+    """The learning rates of a phase that is ``epoch`` epochs old; those of "plateau" stay as they are."""
+    if isinstance(scheduler, lr_scheduler.LambdaLR):
+        scheduler.last_epoch = epoch
+        scheduler._last_lr = scheduler.get_lr()
+        for group, rate in zip(scheduler.optimizer.param_groups, scheduler._last_lr):
+            group["lr"] = rate
+
+
 def advance(scheduler: lr_scheduler.LRScheduler, score: float) -> None:
     """End of an epoch with the validation score ``score``."""
     if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):

@@ -20,7 +20,7 @@ from .distributed import Processes
 from .loss import ErrorSums, energy_error_sums, error_sums, mean_error, total_loss
 from .refit import NormalEquations, refit_linear_readout
 from .run_folder import RunFolder
-from .schedule import advance, averaged, make_optimizer, start_phase, warmup_factor
+from .schedule import advance, averaged, begin_at, make_optimizer, start_phase, warmup_factor
 from .watcher import Watcher
 
 
@@ -341,4 +341,9 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.__dict__.update(state["scheduler"])
+        if state["scheduler"] is not None:
+            self.scheduler.__dict__.update(state["scheduler"])
+        elif self.phase < len(self.config.training.phases):  # another schedule than before
+            self.scheduler = self._start_phase()
+            self.best_in_phase, self.stale_epochs, self.epoch_in_phase = counters
+            begin_at(self.scheduler, self.epoch_in_phase)
