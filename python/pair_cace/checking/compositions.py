@@ -22,7 +22,7 @@ class Compositions:
         shared = sizes[groups] >= LEAST_SHARED
         self.within = shared.sum() - (sizes >= LEAST_SHARED).sum() >= LEAST_WITHIN
         self.compared = shared if self.within else np.ones(len(counts), dtype=bool)
-        self._groups, self._sizes = groups, sizes
+        self.groups, self._sizes = groups, sizes  # (F,) number of the composition
         self._shares = counts / counts.sum(axis=1, keepdims=True)
         # Degrees of freedom that the constants take.
         self.lost = int(
@@ -35,6 +35,6 @@ class Compositions:
             shares = self._shares
             return values - shares @ np.linalg.lstsq(shares, values, rcond=1e-8)[0]
         means = np.zeros((len(self._sizes), *values.shape[1:]))
-        np.add.at(means, self._groups, values)
+        np.add.at(means, self.groups, values)
         means /= self._sizes.reshape(-1, *[1] * (values.ndim - 1))
-        return values - means[self._groups]
+        return values - means[self.groups]

@@ -44,10 +44,6 @@ def probe_findings(probe: Probe | None) -> list[Finding]:
     n_atoms = np.array([len(r.numbers) for r in probe.records])
     names, formulas = [r.name for r in probe.records], [r.formula for r in probe.records]
     offset = offset_between(names, formulas, probe.residuals * n_atoms)
-    if not offset and probe.misfits[""].energy > 0.8 and not probe.mistake:
-        # The offset itself can keep the fit from explaining energies.
-        energies = np.array([r.energy for r in probe.records])
-        offset = offset_between(names, formulas, energies)
     found += offset
     return found
 

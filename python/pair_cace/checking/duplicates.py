@@ -52,14 +52,9 @@ def duplicate_findings(survey: Survey, pairs: list[tuple[int, int]]) -> list[Fin
         (within if parts[0] == parts[1] else across)[parts].append((first, second))
     found = []
     for (first, second), shared in across.items():
-        size = survey.parts.count(second)
         names = [survey.names[k] for _, k in shared]
-        example = f"{survey.names[shared[0][1]]} is {survey.names[shared[0][0]]}"
-        text = (
-            f"{len(shared)} of the {size} frames of {second} are in {first}, too ({example}); errors "
-            "on frames that a model was trained on are too small: take them out of one"
-        )
-        found.append(Finding("shared-frames", "warning", text, tuple(names)))
+        size = survey.parts.count(second)
+        found.append(shared_frames(first, second, size, names, survey.names[shared[0][0]]))
     for (part, _), same in within.items():
         names = [survey.names[k] for _, k in same]
         example = f"{survey.names[same[0][1]]} is {survey.names[same[0][0]]}"
@@ -70,6 +65,21 @@ def duplicate_findings(survey: Survey, pairs: list[tuple[int, int]]) -> list[Fin
         )
         found.append(Finding("duplicates", "note", text, tuple(names)))
     return [*found, *_other_labels(survey, pairs)]
+
+
+def shared_frames(
+    first: str, second: str, size: int, names: list[str], name_of_first: str
+) -> Finding:
+    """The warning that frames ``names`` of part ``second``, which has ``size``, are in ``first``, too.
+
+    name_of_first   of the frame that the first of ``names`` is the same as
+    """
+    text = (
+        f"{len(names)} of the {size} frames of {second} are in {first}, too ({names[0]} is "
+        f"{name_of_first}); errors on frames that a model was trained on say nothing of others: take them "
+        "out of one of the two"
+    )
+    return Finding("shared-frames", "warning", text, tuple(names))
 
 
 def _other_labels(survey: Survey, pairs: list[tuple[int, int]]) -> list[Finding]:

@@ -12,10 +12,11 @@ from .duplicates import duplicate_findings, same_frames
 from .energies import constant_energies, far_frames
 from .finding import Finding
 from .forces import force_findings
-from .probe import Probe, probe
+from .probe import PROBE_ATOMS, Probe, probe
 from .record import record_of
 from .structures import (
     boundary_findings,
+    close_atoms,
     length_findings,
     neighbor_findings,
     neighbors_offered,
@@ -43,11 +44,16 @@ def survey_of(frames: Iterable[tuple[str, Frame]], cutoff: float) -> Survey:
     return survey
 
 
-def inspect(survey: Survey) -> Inspection:
-    """Everything that is odd about a data set."""
+def inspect(
+    survey: Survey, probe_atoms: int = PROBE_ATOMS, with_duplicates: bool = True
+) -> Inspection:
+    """Everything that is odd about a data set.
+
+    probe_atoms   whose forces are fitted by a simple potential
+    """
     found = length_findings(survey)
     lengths_are_wrong = bool(found)
-    probed = probe(survey.sample)
+    probed = probe(survey.sample, probe_atoms)
     from_probe = probe_findings(probed)
     if lengths_are_wrong:  # which changes slopes and neighbours
         from_probe = [one for one in from_probe if one.code in ("force-sign", "energy-offset")]
@@ -64,8 +70,9 @@ def inspect(survey: Survey) -> Inspection:
         if probed is not None:
             residuals = dict(zip((r.name for r in probed.records), probed.residuals.tolist()))
         found += far_frames(survey, residuals, list(residuals.values()))
-    found += boundary_findings(survey)
-    found += duplicate_findings(survey, same_frames(survey))
+    found += [*close_atoms(survey), *boundary_findings(survey)]
+    if with_duplicates:
+        found += duplicate_findings(survey, same_frames(survey))
     found.sort(key=lambda finding: finding.severity != "warning")
     return Inspection(survey, probed, found)
 

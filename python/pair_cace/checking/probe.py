@@ -14,6 +14,7 @@ import numpy as np
 
 from .compositions import Compositions
 from .linear_potential import LinearPotential
+from .mixture import moved_together
 from .record import Record
 from .slopes import ENERGY_FACTORS, Slope, plausible_energy_factors, slope_of
 
@@ -21,6 +22,7 @@ PROBE_ATOMS = 10_000  # whose forces are fitted
 N_FOLDS = 3
 PRIOR = 1e-2  # ridge of the parameters, (eV/Å)²
 LEAST_FRAMES = 20
+POOR = 0.4  # misfit of energies from which on two groups of them are looked for
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,18 @@ def mistake_in(misfits: Mapping[str, Misfit], force_misfit: float) -> str | None
     return best if misfits[""].score > 1.4 * misfit.score else None
 
 
-def probe(records: list[Record]) -> Probe | None:
-    """Fit a potential to a sample; None if it is too small or has no forces."""
+def probe(records: list[Record], most_atoms: int = PROBE_ATOMS) -> Probe | None:
+    """Fit a potential to a sample; None if it is too small or has no forces.
+
+    most_atoms   whose forces are fitted
+    """
     usable = [r for r in records if r.has_forces and len(r.senders) and np.isfinite(r.energy)]
     usable = _without_wild_forces(usable)
     if len(usable) < LEAST_FRAMES:
         return None
     potential = LinearPotential(sorted({int(z) for r in usable for z in r.numbers}))
     n_atoms = np.array([len(r.numbers) for r in usable], dtype=np.float64)
-    fit = _Fit(potential, usable, n_atoms)
+    fit = _Fit(potential, usable, n_atoms, most_atoms)
     counts = np.array([(r.numbers[:, None] == potential.elements).sum(axis=0) for r in usable])
     compositions = Compositions(counts.astype(np.float64))
     rows = compositions.removed(fit.energy_rows / n_atoms[:, None])
@@ -102,16 +107,36 @@ def probe(records: list[Record]) -> Probe | None:
     }
     of_forces = fit.force_misfit(fit.parameters())
     chosen = mistake_in(misfits, of_forces) or ""
+    factor, best = factors[chosen], parameters[chosen]
+    if not chosen and misfits[chosen].energy > POOR:
+        best = _in_two_groups(fit, rows, energies, n_atoms, compositions, best)
     return Probe(
         records=usable,
         force_scale=fit.force_scale,
         force_misfit=of_forces,
         misfits=misfits,
-        factor=factors[chosen],
-        residuals=energies - factors[chosen] * fit.predicted(rows, parameters[chosen]),
-        stress_slope=fit.stress_slope(parameters[chosen]),
+        factor=factor,
+        residuals=energies - factor * fit.predicted(rows, best),
+        stress_slope=fit.stress_slope(best),
         mean_volume=float(np.mean([r.volume for r in usable])),
     )
+
+
+def _in_two_groups(fit, rows, energies, n_atoms, compositions, parameters) -> np.ndarray:
+    """Parameters of a fit to energies of which some are higher by a constant, in eV.
+
+    Which ones, and the constant, are found in turns with the fit. Whether there are two groups at
+    all is seen from what it leaves of frames that it has not seen.
+    """
+    moved = energies
+    for _ in range(10):
+        errors = (energies - fit.predicted(rows, parameters)) * n_atoms
+        offsets = moved_together(errors, compositions.groups)
+        before, moved = moved, compositions.removed(energies - offsets / n_atoms)
+        if np.allclose(moved, before):
+            break
+        parameters = fit.parameters(rows, moved)
+    return parameters
 
 
 def _without_wild_forces(records: list[Record]) -> list[Record]:
@@ -133,7 +158,8 @@ class _Fit:
     Energies come per atom, in rows without what compositions explain.
     """
 
-    def __init__(self, potential: LinearPotential, records: list[Record], n_atoms: np.ndarray):
+    def __init__(self, potential: LinearPotential, records: list[Record], n_atoms: np.ndarray,
+                 most_atoms: int):  # fmt: skip
         p = potential.n_parameters
         self.folds = np.arange(len(records)) % N_FOLDS
         self.energy_rows = np.zeros((len(records), p))
@@ -142,7 +168,7 @@ class _Fit:
         self._sums = np.zeros(N_FOLDS)  # of the squared forces
         self._stresses: list[tuple[int, np.ndarray, np.ndarray]] = []  # frame, labels, rows
         n_forces = 0
-        fitted = np.cumsum(n_atoms) <= max(PROBE_ATOMS, n_atoms[0])
+        fitted = np.cumsum(n_atoms) <= max(most_atoms, n_atoms[0])
         for k, record in enumerate(records):
             if not fitted[k]:
                 self.energy_rows[k] = potential.energy_row(record)

@@ -29,8 +29,9 @@ class Slope:
     @property
     def is_certain(self) -> bool:
         """Whether labels follow predictions at all, with one sign or the other."""
-        r = abs(self.correlation)
-        return r >= LEAST_CORRELATION and r * np.sqrt(self.n) >= LEAST_SIGMAS
+        r = min(abs(self.correlation), 1.0 - 1e-9)
+        sigmas = np.arctanh(r) * np.sqrt(max(self.n - 3, 0))  # Fisher's transformation
+        return bool(r >= LEAST_CORRELATION and sigmas >= LEAST_SIGMAS)
 
     @property
     def interval(self) -> tuple[float, float]:

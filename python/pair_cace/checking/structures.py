@@ -17,6 +17,7 @@ NOBLE_GASES = {2, 10, 18, 36, 54, 86}
 STRETCHED = (1.5, 2.3)  # nearest relative distances of structures in Bohr
 SQUEEZED = (0.4, 0.62)  # of those that were taken for Bohr and divided
 BONDED = (0.75, 1.35)  # of structures at rest
+TOO_CLOSE = 0.5
 FEW_NEIGHBORS = 6.0
 FAR_SIGHT = 8.0  # Å; what a structure has to offer to a cutoff
 ENOUGH = 0.75  # of what there is: nothing is missed
@@ -118,6 +119,21 @@ def _units(what: str, which: str, survey: Survey) -> Finding:
         "in Hartree and Hartree/Bohr, too)"
     )
     return Finding("length-unit", "warning", text)
+
+
+def close_atoms(survey: Survey) -> list[Finding]:
+    """A note of frames where single atoms are much closer than bonds are."""
+    closest = survey.column("closest")
+    frames = np.flatnonzero(closest < TOO_CLOSE)
+    if len(frames) == 0 or len(frames) > 0.5 * len(survey):
+        return []
+    frames = frames[np.argsort(closest[frames])]
+    names = _names(survey, frames)
+    text = (
+        f"{counted(len(frames))} ({listed(names)}) with atoms as close as {closest[frames[0]]:.2f} of the "
+        f"sum of their covalent radii; if such collisions are not meant, leave them out"
+    )
+    return [Finding("close-atoms", "note", text, names)]
 
 
 def neighbor_findings(survey: Survey) -> list[Finding]:

@@ -75,15 +75,16 @@ def check(
     files, keys, configured = _sources(data)
     given = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
     keys = _with(keys, {name: key for name, key in given.items() if key})
+    remarks: dict[str, tuple[int, str]] = {}  # how often, and the first frame
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=None)
         survey = survey_of(
-            _frames(files, keys, file_format, index, lambda: progress.advance(task)),
+            _frames(files, keys, file_format, index, remarks, lambda: progress.advance(task)),
             cutoff or configured or 5.0,
         )
         progress.update(task, description="looking for mistakes")
         inspection = inspect(survey)
-    _print(inspection, keys)
+    _print(inspection, remarks)
     if json_file:
         _write_json(inspection, json_file)
         click.echo(f"{json_file}: everything above")
@@ -130,16 +131,19 @@ def _with(keys, given: dict[str, str]):
     return replace(keys, **given)
 
 
-def _frames(files, keys, file_format: str | None, index: str, on_frame):
+def _frames(files, keys, file_format: str | None, index: str, remarks: dict, on_frame):
     from ..data.reading import iter_frames
 
     for part, path in files:
         for frame in iter_frames(path, keys, (), None, file_format, index):
+            for remark in frame.remarks:
+                n, first = remarks.get(remark, (0, frame.name))
+                remarks[remark] = n + 1, first
             on_frame()
             yield part, frame
 
 
-def _print(inspection, keys) -> None:
+def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:
     from ..checking.words import long_lines
 
     for line in long_lines(inspection):
@@ -148,6 +152,8 @@ def _print(inspection, keys) -> None:
     warnings = [one for one in inspection.findings if one.severity == "warning"]
     for finding in inspection.findings:
         click.echo(str(finding))
+    for remark, (n, first) in remarks.items():
+        click.echo(f"note: {n} of {len(inspection.survey)} frames (first: {first}): {remark}")
     if not warnings:
         click.echo("no warnings")
 

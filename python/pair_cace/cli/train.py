@@ -11,7 +11,7 @@ import click
 
 from ..errors import CaceError
 from ..files import typed
-from ..training.watcher import Watcher
+from ..training.watcher import Watcher, with_log
 
 TEMPLATES = ("quick", "water", "molecule", "alloy")
 
@@ -57,6 +57,7 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
 
     # A mistake in the config is reported before torch takes seconds to load.
     loaded = load_config(config, overrides)
+    from ..training.data_diagnosis import diagnosis_lines
     from ..training.interruption import Interruption, what_was_kept
     from ..training.report import write_report
     from ..training.run import train as run
@@ -66,7 +67,11 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
     watcher = _Printer() if first else Watcher()
 
     def report(folder, data, loaded_config) -> None:
-        print_errors(write_report(folder, data, loaded_config))
+        found = write_report(folder, data, loaded_config)
+        print_errors(found)
+        say = with_log(_Plain(), folder.log).say
+        for line in diagnosis_lines(found, data):
+            say(line)
 
     with Interruption() as interruption:
         try:
@@ -109,6 +114,13 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+class _Plain(Watcher):
+    """Prints what it is told to say."""
+
+    def say(self, text):
+        click.echo(text)
 
 
 class _Printer(Watcher):
