@@ -31,7 +31,7 @@ def test_the_command_is_installed():
     assert run.returncode == 0 and __version__ in run.stdout
 
 
-@pytest.mark.parametrize("verb", [(), ("convert",), ("export",), ("info",), ("eval",)])
+@pytest.mark.parametrize("verb", [(), ("convert",), ("export",), ("info",), ("eval",), ("check",)])
 def test_help(verb):
     run = cace(*verb, "--help")
     assert run.returncode == 0 and run.stdout.startswith("Usage:")

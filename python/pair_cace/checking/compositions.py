@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 LEAST_WITHIN = 10  # frames beyond the first of every composition, for a constant for each
-LEAST_SHARED = 3  # frames of a composition that are compared
+LEAST_SHARED = 4  # frames of a composition that are compared; of fewer, each says too much of the others
 
 
 class Compositions:
@@ -24,10 +24,11 @@ class Compositions:
         self.compared = shared if self.within else np.ones(len(counts), dtype=bool)
         self.groups, self._sizes = groups, sizes  # (F,) number of the composition
         self._shares = counts / counts.sum(axis=1, keepdims=True)
-        # Degrees of freedom that the constants take.
+        # Degrees of freedom that the constants take, and those that are left.
         self.lost = int(
             (sizes >= LEAST_SHARED).sum() if self.within else np.linalg.matrix_rank(self._shares)
         )
+        self.left = int(self.compared.sum()) - self.lost
 
     def removed(self, values: np.ndarray) -> np.ndarray:
         """What is left of ``values``."""

@@ -39,16 +39,18 @@ def probe_findings(probe: Probe | None) -> list[Finding]:
         found += _energy_findings(probe.factor < 0, [name] if name else [], measured)
     # Where forces have the wrong sign, so has what is predicted from them.
     if probe.force_misfit <= 0.8:
-        found += stress_findings(probe.stress_slope, SLACK, "a quick fit", probe.mean_volume,
-                                 np.sign(probe.factor))  # fmt: skip
+        sign = float(np.sign(probe.factor))
+        found += stress_findings(
+            probe.stress_slope, SLACK, "a quick fit", probe.mean_volume, sign
+        )
     n_atoms = np.array([len(r.numbers) for r in probe.records])
     names, formulas = [r.name for r in probe.records], [r.formula for r in probe.records]
-    offset = offset_between(names, formulas, probe.residuals * n_atoms)
-    found += offset
-    return found
+    return found + offset_between(names, formulas, probe.residuals * n_atoms)
 
 
-def energy_findings(slope: Slope | None, slack: float, source: str, force_scale: float) -> list[Finding]:
+def energy_findings(
+    slope: Slope | None, slack: float, source: str, force_scale: float
+) -> list[Finding]:
     """Warnings by the slope of reference energies within compositions against those of ``source``.
 
     force_scale   rms of the forces, eV/Å
@@ -59,7 +61,10 @@ def energy_findings(slope: Slope | None, slack: float, source: str, force_scale:
         f"within compositions, energies against those of {source} have a slope of {slope.value:.3g}, "
         "which should be 1"
     )
-    names = explanations(slope, plausible_energy_factors(force_scale), slack)
+    factors = plausible_energy_factors(force_scale)
+    if slope.value < 0:  # then energies and forces pulled apart, and the slope is only about right
+        factors = {name: c for name, c in factors.items() if abs(np.log(c)) > 1.0}
+    names = explanations(slope, factors, slack)
     return _energy_findings(slope.value < 0, names, measured)
 
 

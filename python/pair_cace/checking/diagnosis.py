@@ -35,11 +35,11 @@ class Slopes:
     def __str__(self) -> str:
         where = "up to E0" if self.across else "within compositions"
         words = [
-            f"{what} {slope.value:.2f}" + ("" if slope.is_certain else " (uncertain)")
+            f"{what} {slope.value:.2f}"
             for what, slope in (
                 (f"energies {where}", self.energy), ("forces", self.force), ("stress", self.stress),
             )
-            if slope
+            if slope and slope.is_certain
         ]  # fmt: skip
         return f"slopes of reference against prediction: {', '.join(words)}" if words else ""
 

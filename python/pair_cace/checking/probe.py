@@ -22,6 +22,7 @@ PROBE_ATOMS = 10_000  # whose forces are fitted
 N_FOLDS = 3
 PRIOR = 1e-2  # ridge of the parameters, (eV/Å)²
 LEAST_FRAMES = 20
+LEAST_LEFT = 15  # frames beyond the constants of compositions, for a verdict on energies
 POOR = 0.4  # misfit of energies from which on two groups of them are looked for
 
 
@@ -45,15 +46,11 @@ class Probe:
     force_scale: float  # rms, eV/Å
     force_misfit: float  # of a fit to forces alone
     misfits: dict[str, Misfit]  # "" if nothing is wrong; names of ``ENERGY_FACTORS`` after "" or "-"
+    mistake: str | None  # key of ``misfits`` that explains the data much better than ""
     factor: float  # what energies are taken to be too large by
     residuals: np.ndarray  # (F,) energies less their fit, without the part of the composition, eV/atom
     stress_slope: Slope | None  # reference against fit
     mean_volume: float  # Å³
-
-    @property
-    def mistake(self) -> str | None:
-        """Key of ``misfits`` that explains the data much better than that nothing is wrong."""
-        return mistake_in(self.misfits, self.force_misfit)
 
 
 def mistake_in(misfits: Mapping[str, Misfit], force_misfit: float) -> str | None:
@@ -98,15 +95,15 @@ def probe(records: list[Record], most_atoms: int = PROBE_ATOMS) -> Probe | None:
     for name, factor in plausible_energy_factors(fit.force_scale).items():
         factors |= {name: factor, f"-{name}": -factor}
     parameters = {name: fit.parameters(rows, energies / c) for name, c in factors.items()}
-    misfits = {
-        name: Misfit(
-            _spread(energies / c - fit.predicted(rows, parameters[name])) / _spread(energies / c),
-            fit.force_misfit(parameters[name]),
-        )
-        for name, c in factors.items()
-    }
+    compared = compositions.compared
+    misfits = {}
+    for name, c in factors.items():
+        errors = energies / c - fit.predicted(rows, parameters[name])
+        relative = _spread(errors[compared]) / _spread(energies[compared] / c)
+        misfits[name] = Misfit(relative, fit.force_misfit(parameters[name]))
     of_forces = fit.force_misfit(fit.parameters())
-    chosen = mistake_in(misfits, of_forces) or ""
+    telling = compositions.left >= max(LEAST_LEFT, 0.5 * compared.sum())
+    chosen = (telling and mistake_in(misfits, of_forces)) or ""
     factor, best = factors[chosen], parameters[chosen]
     if not chosen and misfits[chosen].energy > POOR:
         best = _in_two_groups(fit, rows, energies, n_atoms, compositions, best)
@@ -115,6 +112,7 @@ def probe(records: list[Record], most_atoms: int = PROBE_ATOMS) -> Probe | None:
         force_scale=fit.force_scale,
         force_misfit=of_forces,
         misfits=misfits,
+        mistake=chosen or None,
         factor=factor,
         residuals=energies - factor * fit.predicted(rows, best),
         stress_slope=fit.stress_slope(best),
