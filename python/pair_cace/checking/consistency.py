@@ -89,9 +89,17 @@ def _energy_findings(negative: bool, names: list[str], measured: str) -> list[Fi
 
 
 def stress_findings(
-    slope: Slope | None, slack: float, source: str, mean_volume: float, sign: float = 1.0
+    slope: Slope | None,
+    slack: float,
+    source: str,
+    mean_volume: float,
+    sign: float = 1.0,
+    forces_are_right: bool = True,
 ) -> list[Finding]:
-    """Warnings by the slope of reference stress against that of ``source`` times ``sign``."""
+    """Warnings by the slope of reference stress against that of ``source`` times ``sign``.
+
+    forces_are_right   whether energies say so; otherwise, it may be the forces that have the wrong sign
+    """
     if slope is None or abs(slope.correlation) < LEAST_STRESS_CORRELATION or not slope.is_certain:
         return []
     factors = STRESS_FACTORS | {"eV, a virial rather than a stress": mean_volume}
@@ -104,6 +112,8 @@ def stress_findings(
             f"stress has the wrong sign: {measured}; tension is positive here, as in ASE, and "
             "pressure is in many codes: multiply stress by -1"
         )
+        if not forces_are_right:
+            text += " (or forces by -1, if it is they that have it: energies are too few to say)"
         found.append(Finding("stress-sign", "warning", text))
     if names:
         minus = "-" if flipped else ""

@@ -85,7 +85,10 @@ def diagnose(evaluation: Evaluation, names: Sequence[str] | None = None) -> list
         # Where forces have the wrong sign, so has the stress that was learned from them.
         sign = -1.0 if "force-sign" in codes else 1.0
         volumes = np.nan  # not part of an evaluation
-        found += stress_findings(found_slopes.stress, SLACK, SOURCE, volumes, sign)
+        certain = energy is not None and energy.is_certain
+        found += stress_findings(
+            found_slopes.stress, SLACK, SOURCE, volumes, sign, forces_are_right=certain
+        )
     if not codes & {"energy-unit", "force-sign", "force-unit", "length-unit"}:
         found += _offsets(evaluation, names)
     return found

@@ -108,8 +108,8 @@ class Offset:
 def two_groups(values: np.ndarray) -> Offset | None:
     """Two clearly separate groups among (n,) values, neither of them small; or None.
 
-    For values from one normal distribution, cut anywhere, means of the parts are less than 3 standard deviations of
-    the parts away from each other; here it must be ``APART``, with next to nothing between.
+    Of one normal distribution, cut in two anywhere, the parts are less than 3 of their standard
+    deviations apart; here it must be ``APART``, with next to nothing between.
     """
     n = len(values)
     if n < LEAST_IN_GROUP:

@@ -45,7 +45,7 @@ def _histograms(axis, groups: list, bins) -> None:
     axis.set_ylabel("frames")
 
 
-def _bins(groups: list, n: int = 60) -> np.ndarray:
+def _bins(groups: list, n: int = 40) -> np.ndarray:
     together = np.concatenate([values for _, values in groups])
     low, high = together.min(), together.max()
     return np.linspace(low, high if high > low else low + 1e-3, n)
@@ -69,7 +69,7 @@ def _forces(axis, survey: Survey) -> None:
     largest = survey.column("largest_force")
     groups = list(_by_part(survey, np.maximum(largest, 1e-3), np.ones(len(largest), dtype=bool)))
     together = np.concatenate([values for _, values in groups])
-    bins = np.geomspace(together.min() * 0.99, together.max() * 1.01, 60)
+    bins = np.geomspace(together.min() * 0.99, together.max() * 1.01, 40)
     _histograms(axis, groups, bins)
     axis.set_xscale("log")
 
@@ -78,7 +78,11 @@ def _distances(axis, survey: Survey) -> None:
     """The closest pairs of elements, and the sums of their covalent radii."""
     axis.set_title("nearest distances", fontsize="medium")
     found = [
-        (distance, float(covalent_radii[list(pair)].sum()), "-".join(chemical_symbols[z] for z in pair))
+        (
+            distance,
+            float(covalent_radii[list(pair)].sum()),
+            "-".join(chemical_symbols[z] for z in pair),
+        )
         for pair, (distance, _) in survey.pair_distances.items()
     ]
     if not found:

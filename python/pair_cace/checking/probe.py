@@ -16,7 +16,7 @@ from .compositions import Compositions
 from .linear_potential import LinearPotential
 from .mixture import moved_together
 from .record import Record
-from .slopes import ENERGY_FACTORS, Slope, plausible_energy_factors, slope_of
+from .slopes import Slope, plausible_energy_factors, slope_of
 
 PROBE_ATOMS = 10_000  # whose forces are fitted
 N_FOLDS = 3
@@ -62,10 +62,6 @@ def mistake_in(misfits: Mapping[str, Misfit], force_misfit: float) -> str | None
     if force_misfit > 0.8:
         return None
     best = min(misfits, key=lambda name: misfits[name].score)
-    sign = "-" if best.startswith("-") else ""
-    factor = abs(np.log(ENERGY_FACTORS.get(best.lstrip("-"), 1.0)))
-    if factor < 1.0 and misfits[sign].score < 2.0 * misfits[best].score:
-        best = sign  # a simple potential cannot tell 1 from 0.53
     misfit = misfits[best]
     if best == "" or misfit.energy > 0.9 or misfit.force > 1.5 * force_misfit:
         return None
@@ -93,7 +89,8 @@ def probe(records: list[Record], most_atoms: int = PROBE_ATOMS) -> Probe | None:
 
     factors = {"": 1.0, "-": -1.0}
     for name, factor in plausible_energy_factors(fit.force_scale).items():
-        factors |= {name: factor, f"-{name}": -factor}
+        if abs(np.log(factor)) > 1.0:  # a simple potential cannot tell 1 from 0.53
+            factors |= {name: factor, f"-{name}": -factor}
     parameters = {name: fit.parameters(rows, energies / c) for name, c in factors.items()}
     compared = compositions.compared
     misfits = {}

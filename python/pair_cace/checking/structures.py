@@ -26,8 +26,9 @@ ENOUGH = 0.75  # of what there is: nothing is missed
 def structure_notes(frame: Frame, record: Record) -> list[str]:
     """What is odd about boundaries and size of one frame, as words that a survey counts.
 
-    "isolated atom"; "periodic" or "not periodic"; "cell without pbc"; "part of pbc"; "cell fits" if a cell without pbc is filled by
-    the atoms; "cell overlap" if periodic images overlap although the atoms themselves do not.
+    "isolated atom"; "periodic" or "not periodic"; "part of pbc"; "cell without pbc"; "cell fits" if
+    the atoms fill such a cell; "cell overlap" if periodic images overlap although the atoms of the frame
+    do not, and "cell overlap, stretched" if these are as far apart as in Bohr.
     """
     atoms, notes = frame.atoms, []
     if len(atoms) == 1 and len(record.senders) == 0:
@@ -199,8 +200,8 @@ def boundary_findings(survey: Survey) -> list[Finding]:
         found.append(Finding("mixed-periodicity", severity, text, _names(survey, fewer)))
     elif unused and len(unused) < rest and not fits:
         text = (
-            f"{counted(len(unused))} ({listed(_names(survey, unused))}) of {rest} have a cell and pbc=F: the "
-            "cell is not used"
+            f"{counted(len(unused))} ({listed(_names(survey, unused))}) of {rest} have a cell and pbc=F: "
+            "the cell is not used"
         )
         found.append(Finding("unused-cell", "note", text, _names(survey, unused)))
     lonely = np.flatnonzero((survey.column("lonely") > 0) & (survey.column("n_atoms") > 1))

@@ -14,6 +14,7 @@ from .inspection import Inspection
 from .survey import Survey
 
 BARS = "▁▂▃▄▅▆▇█"
+MOST_PAIRS = 30  # of elements, in the list of nearest distances
 
 
 def short_lines(inspection: Inspection) -> list[str]:
@@ -54,11 +55,12 @@ def long_lines(inspection: Inspection) -> list[str]:
         lines += [f"    {force:9.3f} eV/Å  {name}" for name, force in largest_forces(survey)]
     lines += ["", _stress_line(survey)]
     lines += ["", f"nearest distances up to {survey.cutoff:g} Å (over the sum of covalent radii):"]
-    for pair, (distance, frame) in sorted(survey.pair_distances.items(), key=lambda one: _relative(*one))[:30]:
+    pairs = sorted(survey.pair_distances.items(), key=lambda one: _relative(*one))
+    for pair, (distance, frame) in pairs[:MOST_PAIRS]:
         relative = _relative(pair, (distance, frame))
         lines.append(f"  {_pair_name(pair):8} {distance:6.3f} Å  {relative:5.2f}  {survey.names[frame]}")
-    if len(survey.pair_distances) > 30:
-        lines.append(f"  and {len(survey.pair_distances) - 30} more pairs of elements")
+    if len(pairs) > MOST_PAIRS:
+        lines.append(f"  and {len(pairs) - MOST_PAIRS} more pairs of elements")
     by_element = ", ".join(
         f"{chemical_symbols[z]} {survey.neighbors_of[z] / survey.atoms_of[z]:.1f}"
         for z in survey.elements

@@ -57,10 +57,11 @@ def check(
     cace check train.xyz test.xyz --plot data.png
     cace check config.yaml
 
-    Found are wrong units and signs of energies, forces, stress and positions, energies with an offset,
-    forces and energies far from all others, a cutoff that sees little, frames that are in two
-    files or twice in one, and boundaries that are probably not meant. With the config of a training as DATA, its
-    files, names of labels and cutoff are taken. What only a trained model can tell, `cace train` says at its end.
+    Found are wrong units and signs of energies, forces, stress and positions, energies with an
+    offset, forces and energies far from all others, a cutoff that sees little, frames that are in
+    two files or twice in one, and boundaries that are probably not meant. With the config of a
+    training as DATA, its files, names of labels and cutoff are taken. What only a trained model can
+    tell, `cace train` says at its end.
     """
     from rich.console import Console
     from rich.progress import Progress
