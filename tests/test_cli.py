@@ -31,7 +31,10 @@ def test_the_command_is_installed():
     assert run.returncode == 0 and __version__ in run.stdout
 
 
-@pytest.mark.parametrize("verb", ["", "compare", "convert", "eval", "export", "info", "train"])
+VERBS = ["", "check", "compare", "convert", "eval", "export", "info", "train"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_help(verb):
     run = cace(*verb.split(), "--help")
     assert run.returncode == 0 and run.stdout.startswith("Usage:")

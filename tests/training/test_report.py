@@ -118,8 +118,9 @@ def test_report_json_says_the_same(run, outcome):
         assert errors["stress in GPa"]["rmse"] == pytest.approx(TO_GPA * evaluation.stress.rmse)
 
 
-def test_the_verdict_is_printed(run, capsys):
-    print_report(run[1])
+def test_the_verdict_is_printed_and_logged(run, capsys, tmp_path):
+    print_report(run[1], tmp_path / "train.log")
+    assert run[1].verdict[0] in (tmp_path / "train.log").read_text()
     printed = " ".join(capsys.readouterr().out.split())
     assert run[1].verdict[0] in printed and "stress │ GPa" in printed
 
@@ -313,7 +314,7 @@ def test_no_word_on_stresses_that_are_not_there(tmp_path):
     listener = Listener()
     short = config.training.model_copy(update={"phases": config.training.phases[:1]})
     train(config.model_copy(update={"training": short}), watcher=listener)
-    assert not any("stress" in said for said in listener.said)
+    assert not any("stress_weight" in said for said in listener.said)
 
 
 # ---- parts and groups ----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import click
 
 from ..errors import CaceError
 from ..files import typed
-from ..training.watcher import Watcher
+from ..training.watcher import Watcher, with_log
 from .tables import print_errors
 
 TEMPLATES = ("quick", "water", "molecule", "alloy")
@@ -82,7 +82,7 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
     watcher = _Printer() if first else Watcher()
 
     def report(folder, data, loaded_config) -> None:
-        print_report(write_report(folder, data, loaded_config, command_line()))
+        print_report(write_report(folder, data, loaded_config, command_line()), folder.log)
 
     with Interruption() as interruption:
         try:
@@ -108,11 +108,12 @@ def command_line() -> str:
     return f"{program} {shlex.join(sys.argv[1:])}"
 
 
-def print_report(report) -> None:
-    """Errors, and what they mean."""
+def print_report(report, log: pathlib.Path) -> None:
+    """Errors, and what they mean; the latter also at the end of the file ``log``."""
     print_errors(report.outcome.found, report.outcome.info.E0)
+    say = with_log(_Sentences(), log).say
     for sentence in report.verdict:
-        click.echo(textwrap.fill(sentence, 96, initial_indent="- ", subsequent_indent="  "))
+        say(sentence)
 
 
 def duration(seconds: float) -> str:
@@ -120,6 +121,13 @@ def duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+class _Sentences(Watcher):
+    """Prints what it is told to say as entries of a list."""
+
+    def say(self, text):
+        click.echo(textwrap.fill(text, 96, initial_indent="- ", subsequent_indent="  "))
 
 
 class _Printer(Watcher):

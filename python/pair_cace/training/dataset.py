@@ -96,6 +96,10 @@ class GraphStore:
         """(S,) labels of some structures, eV; NaN where there is none."""
         return np.array(self._arrays["energies"][structures])
 
+    def forces_of(self, structure: int) -> np.ndarray:
+        """(N, 3) labels of one structure, eV/Å; NaN where there are none."""
+        return self._arrays["forces"][self._atoms(structure)]
+
     def isolated_atoms(self) -> np.ndarray:
         """Structures of one atom that has no neighbours, not even its images."""
         return np.flatnonzero((self.n_atoms == 1) & (self.n_edges == 0))

@@ -17,6 +17,7 @@ from ..files import written_whole
 from ..plotting import plot_learning_curve, plot_parity
 from .config import Config
 from .data import Part
+from .data_diagnosis import label_warnings, slope_lines
 from .outcome import Outcome, outcome_of
 from .run_folder import RunFolder
 from .verdict import verdict
@@ -44,7 +45,8 @@ def write_report(
         title = f"best model, {name} data"
         plot_parity(evaluation, folder.path / f"parity-{name}.png", title, outcome.info.E0)
     plot_learning_curve(outcome.rows, folder.path / "learning-curve.png")
-    report = Report(outcome, verdict(outcome))
+    sentences = [*label_warnings(outcome), *verdict(outcome), *slope_lines(outcome)]
+    report = Report(outcome, sentences)
     with written_whole(folder.path / "report.md") as temporary:
         page = "\n".join(_page(folder.path.resolve().name, report, command))
         temporary.write_text(page + "\n", encoding="utf-8")

@@ -25,6 +25,7 @@ from . import reference_energies
 from .batching import batches, shuffled
 from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data
+from .data_summary import data_lines
 from .dataset import content_of
 from .distributed import join_processes, leave_processes
 from .initialization import fit_scales
@@ -62,6 +63,9 @@ def train(
         if processes.is_first:
             watcher = with_log(watcher, folder.log)
         data = load_data(config, config.model.cutoff, processes, watcher)
+        if processes.is_first:
+            for line in data_lines(data, config.model.cutoff):
+                watcher.say(line)
         model, settings = _model(config, base, data, watcher)
         model = model.to(device=device, dtype=getattr(torch, config.training.dtype))
         provenance = _provenance(config, data)
