@@ -6,12 +6,13 @@ import importlib.resources
 import os
 import pathlib
 import sys
+import time
 
 import click
 
 from ..errors import CaceError
 from ..files import typed
-from ..training.watcher import Watcher
+from ..training.watcher import Watcher, duration
 
 TEMPLATES = ("quick", "water", "molecule", "alloy")
 
@@ -104,18 +105,15 @@ def print_errors(found) -> None:
     Console().print(table)
 
 
-def duration(seconds: float) -> str:
-    """A time for people: '42 s', '12 min', '3.2 h'."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+SECONDS_OF_SILENCE = 60  # without a terminal, after which a line says how far something is
 
 
 class _Printer(Watcher):
-    """Prints a line per epoch, and a progress bar within it on a terminal."""
+    """Prints a line per epoch; within it a progress bar on a terminal, elsewhere a line a minute."""
 
     def __init__(self):
         self.bar = self.task = None
+        self.spoke = self.began = time.monotonic()
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import Progress
@@ -126,12 +124,20 @@ class _Printer(Watcher):
 
     def say(self, text):
         click.echo(text)
+        self.spoke = time.monotonic()
 
     def step(self, epoch, done, total):
+        self.progress(f"epoch {epoch + 1}", done, total)
+
+    def progress(self, what, done, total):
+        now = time.monotonic()
+        if done <= 1:
+            self.began = now
         if self.bar:
-            self.bar.update(
-                self.task, description=f"epoch {epoch + 1}", completed=done, total=total
-            )
+            self.bar.update(self.task, description=what, completed=done, total=total)
+        elif now - self.spoke > SECONDS_OF_SILENCE and 1 < done < total:
+            left = (now - self.began) * (total - done) / (done - 1)
+            self.say(f"{what}: {done} of {total} steps, {duration(left)} left")
 
     def epoch(self, row, seconds_left):
         errors = [
@@ -139,7 +145,7 @@ class _Printer(Watcher):
             f"F {1e3 * row[f'{part}_force_rmse (eV/A)']:8.1f} meV/Å"
             for part in ("train", "valid")
         ]
-        click.echo(
+        self.say(
             f"epoch {row['epoch'] + 1:4d} | {' | '.join(errors)} | lr {row['learning_rate']:.1e} | "
             f"{duration(row['seconds'])}, {duration(seconds_left)} left"
         )

@@ -96,6 +96,17 @@ class GraphStore:
         """(S,) labels of some structures, eV; NaN where there is none."""
         return np.array(self._arrays["energies"][structures])
 
+    def label_counts(self, structures: np.ndarray) -> np.ndarray:
+        """(3,) how many energies, force components and stress components some structures have."""
+        forces = sum(
+            np.isfinite(self._arrays["forces"][self._atoms(k)]).sum() for k in structures
+        )
+        return np.array([
+            np.isfinite(self._arrays["energies"][structures]).sum(),
+            forces,
+            np.isfinite(self._arrays["stresses"][structures]).sum(),
+        ])  # fmt: skip
+
     def isolated_atoms(self) -> np.ndarray:
         """Structures of one atom that has no neighbours, not even its images."""
         return np.flatnonzero((self.n_atoms == 1) & (self.n_edges == 0))

@@ -60,6 +60,7 @@ def train(
         processes.let_the_first(lambda: folder.go_on(config) if resume else folder.start(config))
         if processes.is_first:
             watcher = with_log(watcher, folder.log)
+        watcher.say(_workforce(processes, device))
         data = load_data(config, config.model.cutoff, processes, watcher)
         model, settings = _model(config, base, data, watcher)
         model = model.to(device=device, dtype=getattr(torch, config.training.dtype))
@@ -95,6 +96,13 @@ def train(
         folder.release()
         leave_processes(processes)
     return folder
+
+
+def _workforce(processes: Processes, device: str) -> str:
+    threads = "" if device.startswith("cuda") else f" with {torch.get_num_threads()} thread(s) each"
+    if processes.count == 1:
+        return f"one process does the work{threads.removesuffix(' each')}"
+    return f"{processes.count} processes share the work{threads}"
 
 
 # ---- model ---------------------------------------------------------------------------------------

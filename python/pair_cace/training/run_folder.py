@@ -6,6 +6,7 @@
     metrics.csv         one row per epoch
     best.cace.pt        averaged weights with the best validation score
     last.cace.pt        averaged weights after the last epoch
+    before-refit.cace.pt   the same before the least squares for the readout, if these changed it
     state.pt            weights, optimizer and counters after the last epoch, for --resume
 
 Every file but the log is replaced whole. state.pt is written last, so that an epoch is either in all files or is
@@ -44,6 +45,7 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.best = path / "best.cace.pt"
         self.last = path / "last.cace.pt"
+        self.before_refit = path / "before-refit.cace.pt"
         self.state = path / "state.pt"
         self._rows: list[dict[str, Any]] = []
         self._lock = filelock.FileLock(path / ".lock")

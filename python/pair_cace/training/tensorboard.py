@@ -24,7 +24,7 @@ def with_tensorboard(watcher: Watcher, folder: pathlib.Path, first_epoch: int) -
 class _WithTensorBoard(Watcher):
     def __init__(self, other: Watcher, writer: Any):
         self.other, self.writer = other, writer
-        self.say, self.step = other.say, other.step
+        self.say, self.step, self.progress = other.say, other.step, other.progress
 
     def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
         for key, value in row.items():

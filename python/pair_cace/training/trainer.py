@@ -18,7 +18,7 @@ from .data import Part
 from .dataset import GraphStore
 from .distributed import Processes
 from .loss import ErrorSums, energy_error_sums, error_sums, mean_error, total_loss
-from .refit import NormalEquations, refit_linear_readout
+from .refit import refit_readout
 from .run_folder import RunFolder
 from .schedule import advance, averaged, begin_at, make_optimizer, start_phase, warmup_factor
 from .watcher import Watcher
@@ -75,19 +75,25 @@ class Trainer:
             valid = self.validate()
             self.seconds += time.monotonic() - started
             self._finish_epoch(phase, rate, train, valid, watcher)
-        if self.config.training.refit_readout:
-            self._refit_readout(watcher)
-        elif self.config.training.phases[-1].energy_weight > 0:
+        refitted = self.config.training.refit_readout and self._refit_readout(watcher)
+        if not refitted and self.config.training.phases[-1].energy_weight > 0:
             self._center_energies(watcher)
 
     def validate(self) -> ErrorSums:
         """Errors of the averaged model on the validation structures; each is counted once."""
-        mine = share(self.valid.structures.tolist(), self.processes.rank, self.processes.count)
-        total = torch.zeros(12, dtype=torch.float64, device=self.device)
-        for batch in batches(mine, self.valid.store, self.config.training):
-            sums = self._errors(self.average.module, self.valid.store, batch, False)
-            total += sums.as_tensor().detach()
-        return ErrorSums.from_tensor(self.processes.add(total))
+        return self.errors_of(self.valid.store, {"all": self.valid.structures.tolist()})["all"]
+
+    def errors_of(
+        self, store: GraphStore, groups: dict[str, list[int]]
+    ) -> dict[str, ErrorSums]:
+        """Errors of the averaged model on the structures of every group."""
+        total = torch.zeros(len(groups), 12, dtype=torch.float64, device=self.device)
+        for sums, structures in zip(total, groups.values()):
+            mine = share(structures, self.processes.rank, self.processes.count)
+            for batch in batches(mine, store, self.config.training):
+                found = self._errors(self.average.module, store, batch, False)
+                sums += found.as_tensor().detach()
+        return dict(zip(groups, map(ErrorSums.from_tensor, self.processes.add(total))))
 
     def _train_epoch(self, phase: PhaseSection, watcher: Watcher) -> ErrorSums:
         order = shuffled(self.train.structures, self.config.training.seed, self.epoch)
@@ -214,30 +220,22 @@ class Trainer:
         phases = self.config.training.phases[self.phase :]
         return sum(phase.epochs for phase in phases) - self.epoch_in_phase
 
-    def _refit_readout(self, watcher: Watcher) -> None:
-        """Least squares for the linear readout of the averaged model; see ``refit``."""
-        model, phase = self.average.module, self.config.training.phases[-1]
-        watcher.say("refitting the linear readout by least squares")
-        generator = torch.Generator().manual_seed(self.config.training.seed)
-        equations = NormalEquations.zero(model.readout.linear.in_features, self.device)
-        mine = share(self.train.structures.tolist(), self.processes.rank, self.processes.count)
-        structures = batches(mine, self.train.store, self.config.training)
-        for done, batch in enumerate(structures, start=1):
-            graph, labels = self.train.store.batch(batch)
-            equations.add(model, graph.to(self.device), labels.to(self.device), generator)
-            watcher.step(self.epoch, done, len(structures))
-        equations = NormalEquations(*(self.processes.add(sums) for sums in equations.tensors()))
-        refit = refit_linear_readout(
-            model, equations, phase, lambda: self._final_score(self.validate())
-        )
-        if refit is None:
-            watcher.say("no solution is better on the validation data; kept what training found")
-            return
-        watcher.say(
-            f"validation loss {refit.score_before:.6g} before, {refit.score_after:.6g} after "
-            f"(ridge {refit.ridge:g})"
-        )
-        self._keep_if_best(refit.score_after)
+    def _refit_readout(self, watcher: Watcher) -> bool:
+        """Least squares for the linear readout of the averaged model, see ``refit``; whether they are
+        taken. The model before them is kept."""
+        self._write_checkpoint(self.folder.before_refit)
+        found = refit_readout(
+            self.average.module, self.config, self.train, self.valid, self.errors_of,
+            self.processes, watcher,
+        )  # fmt: skip
+        if found.ridge is None:
+            if self.processes.is_first:
+                self.folder.before_refit.unlink()
+            return False
+        self._write_checkpoint(self.folder.last)
+        watcher.say(f"{self.folder.before_refit}: the model before the least squares")
+        self._keep_if_best(self._final_score(found.after["all"]))
+        return True
 
     def _some_for_training(self) -> list[int]:
         """As many structures for training as there are for validation; others in every epoch."""
