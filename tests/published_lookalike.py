@@ -10,7 +10,10 @@ import contextlib
 import sys
 import types
 
+import numpy as np
 import torch
+from pair_cace.nn.angular import triples_up_to
+from pair_cace.nn.invariants import invariants_of_order
 from torch import nn
 
 
@@ -21,6 +24,9 @@ class _Part(nn.Module):
         super().__init__()
         for name, value in attributes.items():
             setattr(self, name, value)
+
+    def default_operation(self, values):
+        """The method that the original's CombinePotential keeps as an attribute."""
 
 
 def part(full_name: str, **attributes) -> nn.Module:
@@ -73,6 +79,46 @@ def by_degree(weight: torch.Tensor, dim: int) -> nn.ParameterList:
     )
 
 
+def invariants(settings) -> nn.Module:
+    """The table of invariants as the original stores it."""
+    table = {
+        nu: {
+            key: [[list(factors), coefficient] for factors, coefficient in terms.items()]
+            for key, terms in enumerate(invariants_of_order(nu, settings.l_max))
+        }
+        for nu in range(2, settings.nu_max + 1)
+    }
+    return part(
+        "cace.modules.symmetrize_basis.Symmetrizer",
+        max_nu=settings.nu_max,
+        max_l=settings.l_max,
+        indice_dict_allnu=table,
+    )
+
+
+def node_encoder(numbers: list[int]) -> nn.Module:
+    encoder = part("cace.modules.type.NodeEncoder", num_classes=len(numbers))
+    index = [numbers.index(z) if z in numbers else -1 for z in range(max(numbers) + 1)]
+    encoder.register_buffer("index_map", torch.tensor(index))
+    return encoder
+
+
+def combined(*potentials, **changes) -> nn.Module:
+    """The original's CombinePotential; ``changes`` replace its attributes."""
+    keys = {"CACE_energy": "CACE_energy", "CACE_forces": "CACE_forces"}
+    whole = part(
+        "cace.models.combined.CombinePotential",
+        models=nn.ModuleList(potentials),
+        potential_keys=[keys for _ in potentials],
+        required_derivatives=["positions"],
+        out_keys=list(keys),
+    )
+    whole.operation = whole.default_operation
+    for name, value in changes.items():
+        setattr(whole, name, value)
+    return whole
+
+
 def lookalike(model, settings, output_modules=(), reverse_elements=False, **changes) -> nn.Module:
     """The potential; ``changes`` replace attributes of its representation."""
     embedding = "cace.modules.type.NodeEmbedding"
@@ -90,7 +136,16 @@ def lookalike(model, settings, output_modules=(), reverse_elements=False, **chan
     envelope = part("cace.modules.cutoff.PolynomialCutoff")
     envelope.register_buffer("p", torch.tensor(float(settings.cutoff_exponent)))
     envelope.register_buffer("cutoff", torch.tensor(settings.cutoff))
+    numbers = [settings.atomic_numbers[k] for k in order]
     attributes = dict(
+        node_onehot=node_encoder(numbers),
+        edge_coding=part("cace.modules.type.EdgeEncoder", directed=True),
+        angular_basis=part(
+            "cace.modules.angular.AngularComponent",
+            l_max=settings.l_max,
+            lxlylz_list=triples_up_to(settings.l_max),
+        ),
+        symmetrizer=invariants(settings),
         node_embedding_sender=sender,
         node_embedding_receiver=receiver,
         radial_basis=radial,
@@ -100,7 +155,7 @@ def lookalike(model, settings, output_modules=(), reverse_elements=False, **chan
             weights=by_degree(model.atomic_basis.mixing_weight, 0),
         ),
         message_passing_list=nn.ModuleList(_messages(layer, settings) for layer in model.layers),
-        zs=[settings.atomic_numbers[k] for k in order],
+        zs=list(np.array(numbers)),  # numbers of numpy, as np.unique gives them
         cutoff=settings.cutoff,
         n_radial_basis=settings.n_radial,
         max_l=settings.l_max,
@@ -114,17 +169,23 @@ def lookalike(model, settings, output_modules=(), reverse_elements=False, **chan
         linear_nn=None if linear is None else dense(linear, last=True),
         residual=False,
         use_batchnorm=False,
+        add_linear_nn=linear is not None,
         n_out=1,
         aggregation_mode="sum",
+        feature_key=["node_feats"],
+        output_key="CACE_energy",
     )
-    outputs = [readout, part("cace.modules.forces.Forces"), *output_modules]
+    forces = part("cace.modules.forces.Forces", energy_key="CACE_energy")
+    outputs = [readout, forces, *output_modules]
     return part(
         "cace.models.atomistic.NeuralNetworkPotential",
         representation=part(
             "cace.representations.cace_representation.Cace", **(attributes | changes)
         ),
+        input_modules=nn.ModuleList([part("cace.modules.preprocess.Preprocess")]),
         output_modules=nn.ModuleList(outputs),
         postprocessors=nn.ModuleList(),
+        keep_graph=False,
     )
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from pair_cace.data.graph import Graph
+from pair_cace.errors import CaceError
 from pair_cace.io.published import read_published
 from pair_cace.nn.derivatives import predict
 
@@ -68,3 +69,34 @@ def test_single_precision(published, name, structure):
     np.testing.assert_allclose(prediction.forces.numpy(), reference["forces"], rtol=0, atol=2e-4)
     per_atom = (float(prediction.energies[0]) - float(reference["energy"])) / graph.n_atoms
     assert abs(per_atom) < 1e-5
+
+
+# Of the package of today: Preprocess, CombinePotential of one potential, numbers of numpy.
+@pytest.mark.parametrize("name", ["licl_gaf3", "electrolyte_mp1", "lode_aa"])
+def test_models_in_the_wrappers_of_today(shared, name):
+    folder = shared / "reference" / "published"
+    model, settings = read_published(folder / f"{name}.pth")
+    model = model.to(torch.float64)
+    with np.load(folder / f"{name}.npz") as arrays:
+        for k in range(int(arrays["n_structs"])):
+            numbers, positions, cell, pbc, energy, forces = (
+                arrays[f"s{k}_{key}"]
+                for key in ("numbers", "positions", "cell", "pbc", "energy", "forces")
+            )
+            atoms = ase.Atoms(numbers=numbers, positions=positions, cell=cell, pbc=pbc)
+            prediction = predict(model, Graph.of(atoms, settings.cutoff))
+            assert float(prediction.energies[0]) == pytest.approx(float(energy), abs=1e-8)
+            np.testing.assert_allclose(prediction.forces.numpy(), forces, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("lode_aa_lr", "it has a long-range part"),
+        ("ag_cluster", "it depends on charge states or spins: its readout has feature_key="),
+    ],
+)
+def test_models_without_a_counterpart_are_refused_by_name(shared, name, reason):
+    with pytest.raises(CaceError, match=reason) as caught:
+        read_published(shared / "reference" / "published" / f"{name}.pth")
+    assert "Do not open this file" not in str(caught.value)

@@ -20,13 +20,14 @@ from ..errors import CaceError
 @click.option(
     "--e0", "e0", metavar="H=…,O=…",
     help="Reference energy of every element in eV, added to what the model learned. Published "
-    "files hold none; without this option they are 0.",
+    "files hold none, as a rule; without this option they are 0.",
 )  # fmt: skip
 def convert(published: pathlib.Path, output: pathlib.Path, e0: str | None) -> None:
     """Turn a model PUBLISHED with the original implementation into a checkpoint.
 
     The original package is not needed. The file is read as data: it can contain tensors and the
-    parts of a CACE model, and anything else in it is refused, not run.
+    parts of a CACE model, and anything else in it is refused, not run. Models with a long-range
+    part, charge states or several outputs have no counterpart here; the message names what it is.
     """
     convert_model(published, output, _parse_e0(e0) if e0 else {})
 
@@ -36,11 +37,11 @@ def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, f
     from .. import __version__
     from ..files import check_input, check_output, typed
     from ..io.checkpoint import save_checkpoint
-    from ..io.published import read_published
+    from ..io.published import convert_published
 
     check_input(published)
     check_output(output, [published])
-    model, settings = read_published(published)
+    model, settings, E0_of_file, notes = convert_published(published)
     if E0:
         _set_E0(model, settings.elements, E0)
     provenance = {
@@ -54,7 +55,13 @@ def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, f
         f"{output}: {n_parameters:,} parameters, elements {' '.join(settings.elements)}, "
         f"cutoff {settings.cutoff:g} Å, {settings.n_layers} message-passing layer(s)"
     )
-    if not E0:
+    for note in notes:
+        click.echo(f"note: {note}")
+    if E0_of_file:
+        listed = ", ".join(f"{symbol}={E0_of_file[symbol]:g}" for symbol in settings.elements)
+        choice = "but --e0 is used" if E0 else "which are used"
+        click.echo(f"note: the file holds E0 in eV, {choice}: {listed}")
+    elif not E0:
         click.echo(
             f"note: E0 is 0 for {' '.join(settings.elements)}: forces are as published, total "
             "energies lack what the data of the model had subtracted (--e0)"
