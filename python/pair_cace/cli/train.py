@@ -14,7 +14,7 @@ from ..errors import CaceError
 from ..files import typed
 from ..training.watcher import Watcher, duration
 
-TEMPLATES = ("quick", "water", "molecule", "alloy")
+TEMPLATES = ("quick", "water", "molecule", "alloy", "finetune")
 
 
 @click.command()
@@ -143,7 +143,8 @@ class _Printer(Watcher):
         errors = [
             f"{part} E {1e3 * row[f'{part}_energy_rmse (eV/atom)']:8.2f} meV/atom "
             f"F {1e3 * row[f'{part}_force_rmse (eV/A)']:8.1f} meV/Å"
-            for part in ("train", "valid")
+            for part in ("train", "valid", "replay")
+            if f"{part}_energy_rmse (eV/atom)" in row
         ]
         self.say(
             f"epoch {row['epoch'] + 1:4d} | {' | '.join(errors)} | lr {row['learning_rate']:.1e} | "

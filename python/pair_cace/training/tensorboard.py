@@ -30,6 +30,7 @@ class _WithTensorBoard(Watcher):
         for key, value in row.items():
             if key not in ("epoch", "seconds") and value == value:
                 name = key.split(" ")[0].replace("train_", "train/").replace("valid_", "valid/")
+                name = name.replace("replay_", "replay/")
                 self.writer.add_scalar(name, value, row["epoch"] + 1)
         self.writer.flush()
         self.other.epoch(row, seconds_left)
