@@ -63,7 +63,8 @@ def equations_for(model, graph, labels, scales=(10.0, 100.0, 1000.0), n_directio
 
 def errors(model, graph, labels):
     n_atoms = torch.bincount(graph.structure).double()
-    return error_sums(predict(model, graph), labels, n_atoms, graph.structure, LossSection())
+    found = error_sums(predict(model, graph), labels, n_atoms, graph.structure, LossSection())
+    return ErrorSums.from_tensor(found.as_tensor().detach())
 
 
 def test_a_run_ends_with_the_constant_that_fits(config_file, tmp_path):
@@ -230,14 +231,12 @@ def test_what_is_left_out_bounds_the_move():
     assert found.reason == "solutions do harm where something is new"
 
 
-def test_structures_are_told_apart_by_group_or_by_energy(config_file, tmp_path):
+def test_structures_are_told_apart_by_group(config_file):
     config = load_config(config_file())
     store = load_data(config, 4.0, Processes(), Watcher())["train"].store
     every = list(range(len(store)))
     assert set(groups_of(store, every)) == {"Cu-Au"}
-    parts = parts_of(store, every, 10)
-    means = [store.energies(part).mean() / 8 for part in parts]
-    assert len(parts) == 4 and sorted(means) == means and sorted(sum(parts, [])) == every
+    assert parts_of(store, every, 10) == [every]
     store.config_types = ["bulk"] * 10 + ["surface"] * 6 + ["gas", None, None, None]
     groups = members(groups_of(store, every), every)
     assert {name: len(group) for name, group in groups.items()} == {

@@ -26,7 +26,7 @@ from .ridge_search import QUANTITIES, Errors, Found, search
 from .watcher import Watcher, duration
 
 ROWS_PER_WEIGHT = 12  # directions of forces, as many for every weight; more tell little more
-FEWEST_DIRECTIONS = 8  # per structure; of more structures than that allows, some are taken
+FEWEST_DIRECTIONS = 8  # per structure; where that makes too many rows, some structures are taken
 ATOMS = 256  # of structures that are worked on at once, or one larger structure
 MOST_PARTS = 10  # of the training data, for the search
 MEMORY = 2**30  # bytes for the equations of all parts, at most
@@ -81,21 +81,18 @@ def refit_readout(
 
 
 def parts_of(store: GraphStore, structures: Sequence[int], n_features: int) -> list[list[int]]:
-    """Structures in parts that differ: by their groups if there are several, else by their energies.
+    """Structures in parts that differ, by their groups.
 
-    There is one part alone if there are too few structures, or too many weights to solve for.
+    There is one part alone if all are of one group, or too few, or if there are too many weights to
+    solve for several times. Then validation data alone tell what a solution does: for one molecule they
+    do, at higher temperatures than those of the training, too.
     """
     possible = MEMORY // (8 * (n_features + 1) ** 2)
     most = min(MOST_PARTS, possible, len(structures) // FEW)
-    if most < 2:
-        return [[int(k) for k in structures]]
     groups = members(groups_of(store, structures), structures)
-    if len(groups) > 2:
-        return [sum((groups[name] for name in names), []) for names in dealt(groups, most)]
-    n_parts = min(most, 5)
-    chosen = np.asarray(structures)
-    order = chosen[(store.energies(chosen) / store.n_atoms[chosen]).argsort(kind="stable")]
-    return [part.tolist() for part in np.array_split(order, n_parts)]
+    if most < 2 or len(groups) == 1:
+        return [[int(k) for k in structures]]
+    return [sum((groups[name] for name in names), []) for names in dealt(groups, most)]
 
 
 def described(found: Found, phase: PhaseSection) -> list[str]:
