@@ -20,7 +20,8 @@ TITLES = {
     "replay, valid": "first training, frames not replayed",
     "replay": "first training, replayed frames",
 }
-MOST_GROUPS = 12  # that rows are shown for
+BY_GROUP = ("test", "replay, valid")  # whose groups have rows, too,
+MOST_GROUPS = 12  # if there are no more of them
 
 
 def compare(
@@ -46,7 +47,7 @@ def compare(
         ]
         groups = groups_of(part.store, part.structures)
         tables = [(title, both)]
-        if 1 < len(set(groups)) <= MOST_GROUPS:
+        if name in BY_GROUP and 1 < len(set(groups)) <= MOST_GROUPS:
             by_group = [evaluation.by(groups) for evaluation in both]
             tables += [(f"{title}: {g}", [one[g] for one in by_group]) for g in sorted(set(groups))]
         for data_name, (before, after) in tables:

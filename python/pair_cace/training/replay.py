@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from .data import Part, keys_of
 from .dataset import GraphStore
 from .groups import groups_of, members
 from .joined_store import JoinedStore
+from .provenance import sha256_of
 
 MOST_FOR_VALIDATION = 50  # frames, unless more are replayed
 
@@ -126,7 +126,7 @@ def _named_in(
                 raise CaceError(
                     f"fine_tune.replay: {parent} was trained on {path}, which is not there any more; {advice}"
                 )
-            if "sha256" in part and sha256(path) != part["sha256"][n]:
+            if "sha256" in part and sha256_of(path) != part["sha256"][n]:
                 raise CaceError(
                     f"fine_tune.replay: {path} has changed since {parent} was trained on it; {advice}"
                 )
@@ -134,9 +134,3 @@ def _named_in(
                 keys = Keys(**part["keys"][n])
             found.append(((path,), keys))
     return found
-
-
-def sha256(path: pathlib.Path) -> str:
-    """Of the content of a file, hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from ..plotting import plot_learning_curve, plot_parity
 from .batching import batches
 from .config import Config
 from .data import Part
+from .parent_and_child import lines_of, read_rows
 from .run_folder import RunFolder
 
 
@@ -48,6 +49,9 @@ def _write_page(
         for quantity, unit, factor, pairs in evaluation.rows():
             rmse, mae = factor * pairs.rmse, factor * pairs.mae
             lines.append(f"| {name} | {quantity} | {rmse:.3f} | {mae:.3f} | {unit} |")
+    compared = read_rows(RunFolder(path.parent).parent_and_child)
+    if compared:
+        lines += ["", "Before fine-tuning, and after (RMSE):", "", *lines_of(compared)]
     last = rows[-1]
     lines += [
         "",

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import pathlib
-import platform
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import ase
 import numpy as np
 import torch
 
-from .. import __version__
 from ..data.graph import Graph
-from ..data.reading import Keys, read_frames
+from ..data.reading import read_frames
 from ..errors import CaceError
 from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
@@ -29,12 +27,15 @@ from .data import Part, check_elements, keys_of, load_data, store_opener
 from .distributed import join_processes, leave_processes
 from .initialization import fit_scales
 from .parent_and_child import compare, lines_of, write_rows
-from .replay import Mixture, load_replay, replay_sources, sha256
+from .provenance import provenance_of
+from .replay import Mixture, load_replay, replay_sources
 from .run_folder import RunFolder
 from .tensorboard import with_tensorboard
 from .trainer import Trainer
 from .watcher import Watcher, with_log
 
+FEW_STRUCTURES = 50  # for a first look at the energies of new data
+LARGE_OFFSET = 0.5  # eV/atom, of these
 SAMPLE_ATOMS = 2000  # in the sample of the data that the starting weights are fitted to
 
 
@@ -70,10 +71,10 @@ def train(
         sources = replay_sources(config, base[1].provenance) if base else []
         data |= load_replay(config, sources, store_opener(config, config.model.cutoff, processes))
         model, settings = _model(config, base, data, watcher)
-        model = model.to(device=device, dtype=getattr(torch, config.training.dtype))
         if base:
-            _say_what_is_replayed(config, data, watcher)
-        provenance = _provenance(config, data, sources, base[1].provenance if base else None)
+            _remark_on_fine_tuning(config, model, data, watcher)
+        model = model.to(device=device, dtype=getattr(torch, config.training.dtype))
+        provenance = provenance_of(config, data, sources, base[1].provenance if base else None)
         if resume:
             _check_same_data(folder, provenance)
         if processes.is_first:
@@ -262,21 +263,27 @@ def _set_E0(
     return undetermined
 
 
-def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
-    """What a trained model says of the training structures, eV."""
-    model = model.double()
-    found = []
-    for batch in batches(train.structures, train.store, config.training):
-        found.append(predict_energies(model, train.store.batch(batch)[0]).numpy())
-    return np.concatenate(found)
-
-
-def _say_what_is_replayed(config: Config, data: dict[str, Part], watcher: Watcher) -> None:
+def _remark_on_fine_tuning(
+    config: Config, model: CACE, data: dict[str, Part], watcher: Watcher
+) -> None:
+    """What is replayed, and what can go wrong."""
+    train = data["train"]
+    few = replace(train, structures=train.structures[:FEW_STRUCTURES])
+    missed = (_energies(config, model, few) - few.store.energies(few.structures)) / (
+        few.store.n_atoms[few.structures]
+    )
+    offset = float(np.nanmean(missed)) if np.isfinite(missed).any() else 0.0
+    if abs(offset) > LARGE_OFFSET:
+        watcher.say(
+            f"warning: the model is off by {offset:.2f} eV/atom in the energies of the new data. If they have "
+            "another zero of energy, as those of other codes or settings, set data.E0: fit, and replay no "
+            "frames, whose energies would not go with them"
+        )
     if "replay" not in data:
         watcher.say(
             "warning: no frames of the first training are replayed. On everything that the new data do "
             "not have, the model may become much worse than it was: set fine_tune.replay.frames, such as "
-            "200, or compare both models on the data of the first training"
+            "200 or all, or compare both models on the data of the first training"
         )
         return
     for name in ("replay", "replay, valid"):
@@ -286,41 +293,10 @@ def _say_what_is_replayed(config: Config, data: dict[str, Part], watcher: Watche
     )
 
 
-def _provenance(
-    config: Config,
-    data: dict[str, Part],
-    sources: list[tuple[tuple[pathlib.Path, ...], Keys]],
-    parent: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Where a model comes from.
-
-    sources   files of replayed frames, and the names of labels in them
-    parent    the same of the model that it starts from
-    """
-    read = {"train": config.data.train, "test": config.data.test}
-    if not isinstance(config.data.valid, float):
-        read["valid"] = config.data.valid
-    files = {name: [(path, keys_of(config)) for path in paths] for name, paths in read.items()}
-    files["replay"] = [(path, keys) for paths, keys in sources for path in paths]
-    found = {
-        "trained_with": f"pair_cace {__version__}, torch {torch.__version__}, numpy "
-        f"{np.__version__}, ase {ase.__version__}, Python {platform.python_version()}",
-        "seed": config.training.seed,
-        "data": {
-            name: {
-                "files": [str(path) for path, _ in listed],
-                "hash": data[name].store.name,
-                "sha256": [sha256(path) for path, _ in listed],
-                "keys": [vars(keys) for _, keys in listed],
-            }
-            for name, listed in files.items()
-            if listed
-        },
-    }
-    if parent is not None:
-        found["parent"] = {
-            "file": str(config.fine_tune.init_from),
-            "sha256": sha256(config.fine_tune.init_from),
-            "provenance": parent,
-        }
-    return found
+def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
+    """What a trained model says of the training structures, eV."""
+    model = model.double()
+    found = []
+    for batch in batches(train.structures, train.store, config.training):
+        found.append(predict_energies(model, train.store.batch(batch)[0]).numpy())
+    return np.concatenate(found)
