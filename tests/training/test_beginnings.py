@@ -54,7 +54,7 @@ def test_fine_tuning(config_file, tmp_path):
     config = load_config(
         config_file(
             folder=str(tmp_path / "tuned"),
-            data={"train": str(tmp_path / "new.xyz")},
+            data={"train": str(tmp_path / "new.xyz"), "E0": "fit"},
             fine_tune={"init_from": str(base), "train_only": "readout"},
             training={"phases": [{"epochs": 2}]},
         )

@@ -8,15 +8,16 @@ import pathlib
 import shlex
 import sys
 import textwrap
+import time
 
 import click
 
 from ..errors import CaceError
 from ..files import typed
-from ..training.watcher import Watcher, with_log
+from ..training.watcher import Watcher, duration, with_log
 from .tables import print_errors
 
-TEMPLATES = ("quick", "water", "molecule", "alloy")
+TEMPLATES = ("quick", "water", "molecule", "alloy", "finetune")
 
 
 @click.command()
@@ -116,11 +117,7 @@ def print_report(report, log: pathlib.Path) -> None:
         say(sentence)
 
 
-def duration(seconds: float) -> str:
-    """A time for people: '42 s', '12 min', '3.2 h'."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+SECONDS_OF_SILENCE = 60  # without a terminal, after which a line says how far something is
 
 
 class _Sentences(Watcher):
@@ -131,10 +128,11 @@ class _Sentences(Watcher):
 
 
 class _Printer(Watcher):
-    """Prints a line per epoch, and a progress bar within it on a terminal."""
+    """Prints a line per epoch; within it a progress bar on a terminal, elsewhere a line a minute."""
 
     def __init__(self):
         self.bar = self.task = None
+        self.spoke = self.began = time.monotonic()
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import Progress
@@ -145,20 +143,29 @@ class _Printer(Watcher):
 
     def say(self, text):
         click.echo(text)
+        self.spoke = time.monotonic()
 
     def step(self, epoch, done, total):
+        self.progress(f"epoch {epoch + 1}", done, total)
+
+    def progress(self, what, done, total):
+        now = time.monotonic()
+        if done <= 1:
+            self.began = now
         if self.bar:
-            self.bar.update(
-                self.task, description=f"epoch {epoch + 1}", completed=done, total=total
-            )
+            self.bar.update(self.task, description=what, completed=done, total=total)
+        elif now - self.spoke > SECONDS_OF_SILENCE and 1 < done < total:
+            left = (now - self.began) * (total - done) / (done - 1)
+            self.say(f"{what}: {done} of {total} steps, {duration(left)} left")
 
     def epoch(self, row, seconds_left):
         errors = [
             f"{part} E {1e3 * row[f'{part}_energy_rmse (eV/atom)']:8.2f} meV/atom "
             f"F {1e3 * row[f'{part}_force_rmse (eV/A)']:8.1f} meV/Å"
-            for part in ("train", "valid")
+            for part in ("train", "valid", "replay")
+            if f"{part}_energy_rmse (eV/atom)" in row
         ]
-        click.echo(
+        self.say(
             f"epoch {row['epoch'] + 1:4d} | {' | '.join(errors)} | lr {row['learning_rate']:.1e} | "
             f"{duration(row['seconds'])}, {duration(seconds_left)} left"
         )

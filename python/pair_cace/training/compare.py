@@ -74,7 +74,7 @@ class Run:
         """
         files, data = self.provenance.get("data", {}), self.config["data"]
         drawn = part == "valid" and part not in files
-        content = files.get("train" if drawn else part, {}).get("content")
+        content = files.get("train" if drawn else part, {}).get("sha256")
         if content is None:
             return None
         isolated = data["E0"] == "isolated"  # then isolated atoms are left out

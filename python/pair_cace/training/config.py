@@ -130,7 +130,7 @@ class DataSection(_Section):
         "fit",
         description="energies of the elements: 'fit' by least squares, 'isolated' from frames with "
         "one atom in the training files or in isolated_atoms, or eV by element; 'keep' those of "
-        "fine_tune.init_from, which elements that the data do not have keep in any case",
+        "fine_tune.init_from, the default there; elements that the data do not have keep theirs",
         json_schema_extra=unit("eV"),
     )
     isolated_atoms: UserPath | None = Field(
@@ -377,6 +377,35 @@ class TrainingSection(_Section):
         return self
 
 
+class ReplaySection(_Section):
+    """Frames of the first training that are trained on again, so that they are not forgotten."""
+
+    frames: Annotated[int, Field(ge=1)] | Literal["all"] | None = Field(
+        None, description="how many, spread over their groups, or all; null: none"
+    )
+    data: tuple[UserPath, ...] = Field(
+        (), description="file(s) that they are drawn from; default: those that init_from names"
+    )
+    keys: KeysSection | None = Field(
+        None, description="names of their labels; default: as in the first training, or data.keys"
+    )
+    share: float = Field(
+        0.5, gt=0, lt=1, description="of the structures of an epoch, and of the score of a model"
+    )
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _files(cls, value: Any) -> Any:
+        return data_files(value, "fine_tune.replay.data")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _given_files_are_used(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("data"):
+            return {"frames": "all"} | values
+        return values
+
+
 class FineTuneSection(_Section):
     """Weights to start from, instead of random ones."""
 
@@ -386,6 +415,7 @@ class FineTuneSection(_Section):
     train_only: Literal["all", "readout"] = Field(
         "all", description="readout: all weights but those of the readout stay as they are"
     )
+    replay: ReplaySection = ReplaySection()
 
 
 NO_MODEL = "model: missing; it has no default"
@@ -403,9 +433,24 @@ class Config(_Section):
     loss: LossSection = LossSection()
     fine_tune: FineTuneSection = FineTuneSection()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fine_tuning_keeps_E0(cls, values: Any) -> Any:
+        """Unless the config says otherwise: the weights were trained for these energies."""
+        if isinstance(values, dict):
+            data, tune = values.get("data"), values.get("fine_tune")
+            if isinstance(tune, dict) and tune.get("init_from") and isinstance(data, dict):
+                return values | {"data": {"E0": "keep"} | data}
+        return values
+
     @model_validator(mode="after")
     def _a_model_from_somewhere(self) -> "Config":
         if self.fine_tune.init_from is None:
+            if self.fine_tune.replay.frames is not None:
+                raise ValueError(
+                    "fine_tune.replay: frames are replayed to a model that has been trained; name "
+                    "it with fine_tune.init_from, or add the files to data.train"
+                )
             if self.model is None:
                 raise ValueError(NO_MODEL)
             if self.data.E0 == "keep":
@@ -526,7 +571,7 @@ def _described(mistake: Any) -> str:
 _SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSection, "keys": KeysSection, "model": ModelSection, "training": TrainingSection,
     "phases": PhaseSection, "optimizer": OptimizerSection, "schedule": ScheduleSection,
-    "loss": LossSection, "fine_tune": FineTuneSection,
+    "loss": LossSection, "fine_tune": FineTuneSection, "replay": ReplaySection,
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ What is wrong with them is found here, before the first epoch.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from ase.data import chemical_symbols
 from ..data.reading import Keys
 from ..errors import CaceError
 from ..files import check_input
-from .batching import split
+from .batching import shuffled, split
 from .config import Config
 from .dataset import GraphStore, open_or_build
 from .distributed import Processes
@@ -40,6 +40,10 @@ class Part:
         file, frame = self.store.origin_of(structure)
         return f"{self.files[file]}, frame {frame}"
 
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """The structures of an epoch; by seed and epoch alone, so that a resumed run repeats it."""
+        return shuffled(self.structures, seed, epoch)
+
     def elements(self) -> list[str]:
         """Symbols of all elements that occur, by atomic number."""
         found = set().union(*(set(self.store.species_of(k).tolist()) for k in self.structures))
@@ -49,6 +53,24 @@ class Part:
 def keys_of(config: Config) -> Keys:
     """Label names for ``data.reading``."""
     return Keys(**config.data.keys.model_dump())
+
+
+def store_opener(
+    config: Config, cutoff: float, processes: Processes
+) -> Callable[[tuple[pathlib.Path, ...], Keys], GraphStore]:
+    """(files, names of labels) → their store, which the first process makes if it is not there."""
+    phases = config.training.phases
+    require = ["energy"] if any(phase.energy_weight for phase in phases) else []
+    if any(phase.force_weight for phase in phases):
+        require.append("forces")
+    cache = config.data.cache or config.folder / "neighbors"
+
+    def open_store(files: tuple[pathlib.Path, ...], keys: Keys) -> GraphStore:
+        arguments = (files, keys, cutoff, cache, require)
+        processes.let_the_first(lambda: open_or_build(*arguments))
+        return open_or_build(*arguments)
+
+    return open_store
 
 
 def load_data(
@@ -63,15 +85,10 @@ def load_data(
     isolated = (data.isolated_atoms,) if data.isolated_atoms else ()
     for path in (*data.train, *valid_files, *data.test, *isolated):
         check_input(path)
-    require = ["energy"] if any(phase.energy_weight for phase in phases) else []
-    if any(phase.force_weight for phase in phases):
-        require.append("forces")
-    cache = data.cache or config.folder / "neighbors"
+    open_store = store_opener(config, cutoff, processes)
 
     def store_of(files: tuple[pathlib.Path, ...]) -> GraphStore:
-        arguments = (files, keys_of(config), cutoff, cache, require)
-        processes.let_the_first(lambda: open_or_build(*arguments))
-        return open_or_build(*arguments)
+        return open_store(files, keys_of(config))
 
     watcher.say("reading data and building neighbour lists")
     store = store_of(data.train)

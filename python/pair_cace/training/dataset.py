@@ -100,6 +100,15 @@ class GraphStore:
         """(N, 3) labels of one structure, eV/Å; NaN where there are none."""
         return self._arrays["forces"][self._atoms(structure)]
 
+    def label_counts(self, structures: np.ndarray) -> np.ndarray:
+        """(3,) how many energies, force components and stress components some structures have."""
+        forces = sum(np.isfinite(self.forces_of(k)).sum() for k in structures)
+        return np.array([
+            np.isfinite(self._arrays["energies"][structures]).sum(),
+            forces,
+            np.isfinite(self._arrays["stresses"][structures]).sum(),
+        ])  # fmt: skip
+
     def isolated_atoms(self) -> np.ndarray:
         """Structures of one atom that has no neighbours, not even its images."""
         return np.flatnonzero((self.n_atoms == 1) & (self.n_edges == 0))
@@ -196,15 +205,6 @@ def content_hash(
         with open(file, "rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:24]
-
-
-def content_of(files: Sequence[pathlib.Path]) -> str:
-    """SHA-256 over the content of files, whatever they are called and read for."""
-    digest = hashlib.sha256()
-    for file in files:
-        with open(file, "rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _frames(

@@ -1,188 +1,180 @@
 """The linear part of the readout by least squares, after training.
 
-Energies and forces are linear in the weights of the linear readout. The invariants are many and
-alike, so that the steps of an optimizer find the best such weights very slowly; the normal equations
-find them at once. With x the change of the weights, the loss of the last phase is
-
-    w_E Σ (ΔE/N − (Σ_i B_i)·x/N)² / n_E + w_F Σ (ΔF − J x)² / n_F + λ |x|²,
-
-J the forces that each invariant alone would give. Of large structures, J is not made in full: its
-rows are projected on random directions in the space of the forces, which leaves the sum of squares
-the same on average. λ is chosen by the error of the validation data.
+Energies, forces and stresses are linear in the weights of the linear readout. The invariants are many
+and alike, so that the steps of an optimizer find the best such weights very slowly; least squares find
+them at once: ``normal_equations``. How far they may move is found in ``ridge_search``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+import time
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from ..data.graph import Graph
-from ..data.labels import Labels
 from ..nn import CACE
-from ..nn.derivatives import predict
-from ..operations import edge_forces
-from .config import PhaseSection
+from .batching import share
+from .config import Config, PhaseSection
+from .data import Part
+from .dataset import GraphStore
+from .distributed import Processes
+from .groups import dealt, groups_of, members
+from .loss import ErrorSums
+from .normal_equations import NormalEquations
+from .ridge_search import QUANTITIES, Errors, Found, search
+from .watcher import Watcher, duration
 
-DIRECTIONS = 100  # at most, per structure
-RIDGES = (1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # λ relative to the mean diagonal
+ROWS_PER_WEIGHT = 12  # directions of forces, as many for every weight; more tell little more
+FEWEST_DIRECTIONS = 8  # per structure; where that makes too many rows, some structures are taken
+ATOMS = 256  # of structures that are worked on at once, or one larger structure
+MOST_PARTS = 10  # of the training data, for the search
+MEMORY = 2**30  # bytes for the equations of all parts, at most
+FEW = 5  # structures; groups with fewer say nothing
 
-
-@dataclass
-class NormalEquations:
-    """Sums over structures; P weights and the bias. Float64."""
-
-    energy_matrix: Tensor  # (P+1, P+1)
-    energy_vector: Tensor  # (P+1,)
-    force_matrix: Tensor
-    force_vector: Tensor
-    counts: Tensor  # (2,) labelled energies and force components
-
-    @classmethod
-    def zero(cls, n_features: int, device: torch.device) -> "NormalEquations":
-        def zeros(*shape: int) -> Tensor:
-            return torch.zeros(*shape, dtype=torch.float64, device=device)
-
-        n = n_features + 1
-        return cls(zeros(n, n), zeros(n), zeros(n, n), zeros(n), zeros(2))
-
-    def add(self, model: CACE, graph: Graph, labels: Labels, generator: torch.Generator) -> None:
-        """Add the structures of ``graph``. ``generator`` draws the directions."""
-        prediction = predict(model, graph)
-        vectors = graph.vectors.to(model.dtype).requires_grad_(True)
-        features = model.features(
-            vectors, graph.senders, graph.receivers, graph.species, graph.n_atoms
-        ).flatten(1)  # (N, P)
-        n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures)
-        summed = features.new_zeros(graph.n_structures, features.shape[1])
-        summed = summed.index_add(0, graph.structure, features)  # (S, P)
-        self._add_energies(summed.detach(), prediction.energies, n_atoms, labels)
-        self._add_forces(summed, vectors, prediction.forces, n_atoms, graph, labels, generator)
-
-    def _add_energies(
-        self, summed: Tensor, energies: Tensor, n_atoms: Tensor, labels: Labels
-    ) -> None:
-        known = torch.isfinite(labels.energies)
-        rows = torch.cat([summed.double() / n_atoms[:, None], torch.ones_like(summed[:, :1])], 1)
-        rows = rows * labels.weights.sqrt()[:, None]
-        errors = (labels.energies - energies) / n_atoms * labels.weights.sqrt()
-        rows, errors = rows[known].double(), errors[known]
-        self.energy_matrix += rows.T @ rows
-        self.energy_vector += rows.T @ errors
-        self.counts[0] += known.sum()
-
-    def _add_forces(
-        self,
-        summed: Tensor,
-        vectors: Tensor,
-        forces: Tensor,
-        n_atoms: Tensor,
-        graph: Graph,
-        labels: Labels,
-        generator: torch.Generator,
-    ) -> None:
-        known = torch.isfinite(labels.forces)
-        scale = labels.weights.sqrt().index_select(0, graph.structure)[:, None]
-        errors = torch.where(known, labels.forces - forces, 0.0) * scale  # (N, 3)
-        # The forces of "energy" summed·ones are linear in the ones: their derivative by the ones
-        # along a direction is a row of J for every structure at once.
-        ones = torch.ones_like(summed, requires_grad=True)
-        (gradient,) = torch.autograd.grad([(summed * ones).sum()], [vectors], create_graph=True)
-        all_forces = edge_forces(gradient, graph.senders, graph.receivers, graph.n_atoms)
-        rows, projections = [], []
-        for direction in _directions(graph, n_atoms, generator):  # (N, 3)
-            direction = torch.where(known, direction, 0.0)
-            projected = (all_forces * (scale * direction).to(all_forces.dtype)).sum()
-            rows += torch.autograd.grad([projected], [ones], retain_graph=True)  # (S, P)
-            projection = errors.new_zeros(graph.n_structures)
-            projections.append(
-                projection.index_add(0, graph.structure, (errors * direction).sum(1))
-            )
-        matrix = torch.cat(rows).double()  # (directions · S, P)
-        self.force_matrix[:-1, :-1] += matrix.T @ matrix
-        self.force_vector[:-1] += matrix.T @ torch.cat(projections)
-        self.counts[1] += known.sum()
-
-    def tensors(self) -> list[Tensor]:
-        """All sums, to be added over processes."""
-        return [
-            self.energy_matrix, self.energy_vector, self.force_matrix, self.force_vector, self.counts
-        ]  # fmt: skip
-
-    def solutions(self, phase: PhaseSection):
-        """(λ, change of the weights and of the bias (P+1,)) for every λ that can be solved for."""
-        n_energies, n_forces = self.counts.clamp(min=1).tolist()
-        matrix = (
-            phase.energy_weight / n_energies * self.energy_matrix
-            + phase.force_weight / n_forces * self.force_matrix
-        )
-        vector = (
-            phase.energy_weight / n_energies * self.energy_vector
-            + phase.force_weight / n_forces * self.force_vector
-        )
-        mean = matrix.diagonal().mean()
-        for ridge in RIDGES:
-            regular = matrix + ridge * mean * torch.eye(len(matrix)).to(matrix)
-            factor, failed = torch.linalg.cholesky_ex(regular)
-            if int(failed) == 0:
-                yield ridge, torch.cholesky_solve(vector[:, None], factor)[:, 0]
+UNITS = {"energy": "meV/atom", "force": "meV/Å", "stress": "meV/Å³"}
 
 
-class Refit(NamedTuple):
-    """A solution that was taken."""
-
-    ridge: float  # λ relative to the mean diagonal
-    score_before: float
-    score_after: float
-
-
-def refit_linear_readout(
+def refit_readout(
     model: CACE,
-    equations: NormalEquations,
-    phase: PhaseSection,
-    score: Callable[[], float],
-) -> Refit | None:
-    """Change the linear readout of ``model`` to what lowers ``score()`` most.
+    config: Config,
+    train: Part,
+    valid: Part,
+    errors_of: Callable[[GraphStore, dict[str, list[int]]], Errors],
+    processes: Processes,
+    watcher: Watcher,
+) -> Found:
+    """Least squares for the linear readout of ``model``, in place, where they do better.
 
-    Returns the solution that was taken; None, and the model as it was, if none is better.
+    errors_of   (store, structures of groups) → errors of groups, of ``model`` as it is
     """
-    linear = model.readout.linear
-    before = linear.weight.detach().clone(), linear.bias.detach().clone()
-    score_before = best_score = score()
-    best = None
-    for ridge, change in equations.solutions(phase):
-        _set(linear, before, change)
-        found = score()
-        if found < best_score:
-            best_score, best = found, (ridge, change)
-    _set(linear, before, best[1] if best else torch.zeros(before[0].numel() + 1).to(before[0]))
-    return Refit(best[0], score_before, best_score) if best else None
+    started = time.monotonic()
+    phase, store = config.training.phases[-1], train.store
+    n_features = model.readout.linear.in_features
+    chosen, n_directions = _sample(train.structures, n_features, config.training.seed)
+    parts = parts_of(store, chosen, n_features)
+    watcher.say(
+        f"least squares for the {n_features} weights of the linear readout: {len(chosen)} structures "
+        f"in {len(parts)} part(s), at most {n_directions} directions in the forces of each"
+    )
+    equations = _equations(model, config, store, parts, n_directions, processes, watcher)
+    groups = members(groups_of(valid.store, valid.structures), valid.structures)
+    judged = {name: group for name, group in groups.items() if len(group) >= FEW}
+    if len(judged) == 1 and len(groups) == 1:
+        judged = {}
+    judged = {"all": [int(k) for k in valid.structures]} | judged
+    rng = np.random.default_rng([config.training.seed, 2])
+    n_tried = max(FEW, -(-len(valid.structures) // len(parts)))
+    tried = [rng.permutation(part)[:n_tried].tolist() for part in parts]
+    found = search(
+        model,
+        equations,
+        phase,
+        lambda: errors_of(valid.store, judged),
+        lambda k: errors_of(store, {"part": tried[k]})["part"],
+        lambda done, total: watcher.progress("choosing the ridge of the readout", done, total),
+    )
+    for line in described(found, phase):
+        watcher.say(line)
+    watcher.say(f"the least squares took {duration(time.monotonic() - started)}")
+    return found
 
 
-@torch.no_grad()
-def _set(linear, before: tuple[Tensor, Tensor], change: Tensor) -> None:
-    linear.weight.copy_(before[0].double() + change[None, :-1])
-    linear.bias.copy_(before[1].double() + change[-1:])
+def parts_of(store: GraphStore, structures: Sequence[int], n_features: int) -> list[list[int]]:
+    """Structures in parts that differ, by their groups.
+
+    There is one part alone if all are of one group, or too few, or if there are too many weights to
+    solve for several times. Then validation data alone tell what a solution does: for one molecule they
+    do, at higher temperatures than those of the training, too.
+    """
+    possible = MEMORY // (8 * (n_features + 1) ** 2)
+    most = min(MOST_PARTS, possible, len(structures) // FEW)
+    groups = members(groups_of(store, structures), structures)
+    if most < 2 or len(groups) == 1:
+        return [[int(k) for k in structures]]
+    return [sum((groups[name] for name in names), []) for names in dealt(groups, most)]
 
 
-def _directions(graph: Graph, n_atoms: Tensor, generator: torch.Generator):
-    """Directions (N, 3) in the space of the forces of every structure: all axes of small structures,
-    or random ones; their sum of squares counts every component once."""
-    largest = int(n_atoms.max())
-    if 3 * largest <= DIRECTIONS:
-        first = torch.cumsum(n_atoms, 0) - n_atoms
-        within = torch.arange(graph.n_atoms, device=n_atoms.device) - first[graph.structure]
-        for atom in range(largest):
-            for k in range(3):
-                direction = torch.zeros(graph.n_atoms, 3, dtype=torch.float64)
-                direction[:, k] = (within == atom).double().cpu()
-                yield direction.to(n_atoms.device)
+def described(found: Found, phase: PhaseSection) -> list[str]:
+    """Errors of the validation data before and after, for people."""
+    lines = []
+    if found.ridge is None:
+        lines.append(f"kept the readout that training found: {found.reason}")
     else:
-        for _ in range(DIRECTIONS):
-            direction = torch.randn(graph.n_atoms, 3, dtype=torch.float64, generator=generator).to(
-                n_atoms.device
-            )
-            yield direction / DIRECTIONS**0.5
+        lines.append(f"took the solution with ridge {found.ridge:g}; validation data, RMSE:")
+        for group in found.before:
+            parts = []
+            for name in QUANTITIES:
+                before, after = (_rmse(errors[group], name) for errors in (found.before, found.after))
+                if before is not None:
+                    parts.append(f"{name} {before:.3f} → {after:.3f} {UNITS[name]}")
+            lines.append(f"  {group}: {', '.join(parts)}")
+    return lines
+
+
+def _rmse(errors: ErrorSums, name: str) -> float | None:
+    """In meV, Å and atoms; None without labels."""
+    count = float(getattr(errors, f"{name}_count"))
+    return 1e3 * (float(getattr(errors, f"{name}_square")) / count) ** 0.5 if count else None
+
+
+def _sample(structures: np.ndarray, n_features: int, seed: int) -> tuple[np.ndarray, int]:
+    """Structures that are enough, and how many directions in the forces of each."""
+    rows = ROWS_PER_WEIGHT * n_features
+    most = max(1, rows // FEWEST_DIRECTIONS)
+    if len(structures) > most:
+        drawn = np.random.default_rng([seed, 3]).choice(structures, most, replace=False)
+        structures = np.sort(drawn)
+    return structures, -(-rows // len(structures))
+
+
+def _equations(
+    model: CACE,
+    config: Config,
+    store: GraphStore,
+    parts: Sequence[Sequence[int]],
+    n_directions: int,
+    processes: Processes,
+    watcher: Watcher,
+) -> NormalEquations:
+    phase, device = config.training.phases[-1], next(model.parameters()).device
+    weights = torch.tensor([phase.energy_weight, phase.force_weight, phase.stress_weight])
+    counts = torch.from_numpy(store.label_counts(np.concatenate(parts))).clamp(min=1)
+    equations = NormalEquations(
+        model.readout.linear.in_features, len(parts), weights.double() / counts, config.loss, device
+    )
+    generator = torch.Generator().manual_seed(config.training.seed)
+    work = [
+        (k, batch)
+        for k, part in enumerate(parts)
+        for batch in _joined(share(part, processes.rank, processes.count), store)
+    ]
+    started = time.monotonic()
+    n_atoms = sum(int(store.n_atoms[batch].sum()) for _, batch in work)
+    done = 0
+    for step, (k, batch) in enumerate(work, start=1):
+        graph, labels = store.batch(batch)
+        equations.add(
+            k, model, graph.to(device), labels.to(device), n_directions, generator
+        )
+        done += int(store.n_atoms[batch].sum())
+        if step == 1:
+            left = (time.monotonic() - started) * (n_atoms - done) / done
+            watcher.say(f"their equations will take about {duration(left)}")
+        watcher.progress("equations of the readout", step, len(work))
+    equations.matrices = processes.add(equations.matrices)
+    equations.vectors = processes.add(equations.vectors)
+    return equations
+
+
+def _joined(structures: Sequence[int], store: GraphStore) -> list[list[int]]:
+    """Structures of like size in batches of at most ATOMS atoms, or of one structure."""
+    found: list[list[int]] = []
+    total = 0
+    for k in sorted(structures, key=lambda k: store.n_atoms[k]):
+        if not found or total + store.n_atoms[k] > ATOMS:
+            found.append([])
+            total = 0
+        found[-1].append(k)
+        total += store.n_atoms[k]
+    return found

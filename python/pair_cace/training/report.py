@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .config import Config
 from .data import Part
 from .data_diagnosis import label_warnings, slope_lines
 from .outcome import Outcome, outcome_of
+from .parent_and_child import lines_of, read_rows
 from .run_folder import RunFolder
 from .verdict import verdict
 
@@ -31,6 +32,7 @@ class Report:
 
     outcome: Outcome
     verdict: list[str]
+    parent_and_child: list[dict[str, Any]] = field(default_factory=list)  # RMSE, of fine-tuning
 
 
 def write_report(
@@ -46,7 +48,7 @@ def write_report(
         plot_parity(evaluation, folder.path / f"parity-{name}.png", title, outcome.info.E0)
     plot_learning_curve(outcome.rows, folder.path / "learning-curve.png")
     sentences = [*label_warnings(outcome), *verdict(outcome), *slope_lines(outcome)]
-    report = Report(outcome, sentences)
+    report = Report(outcome, sentences, read_rows(folder.parent_and_child))
     with written_whole(folder.path / "report.md") as temporary:
         page = "\n".join(_page(folder.path.resolve().name, report, command))
         temporary.write_text(page + "\n", encoding="utf-8")
@@ -70,6 +72,8 @@ def _page(name: str, report: Report, command: str | None) -> Iterator[str]:
     shown = [part for part in ("test", "valid", "train") if part in outcome.found]
     yield from (f"![parity, {part}](parity-{part}.png)\n" for part in shown)
     yield from _worst_frames(outcome)
+    if report.parent_and_child:
+        yield from ("## Before fine-tuning, and after", "", *lines_of(report.parent_and_child), "")
     yield from ("## What was asked for", "")
     yield from _asked(outcome, command)
     yield from ("", "## Data", "")
@@ -82,8 +86,10 @@ def _page(name: str, report: Report, command: str | None) -> Iterator[str]:
     for key, value in outcome.info.provenance.items():
         if key == "data":
             for part, of_part in value.items():
-                content = f" (SHA-256 {of_part['content']})" if "content" in of_part else ""
-                yield f"- {part}: {', '.join(of_part['files'])}{content}"
+                pairs = zip(of_part["files"], of_part["sha256"])
+                yield f"- {part}: {', '.join(f'{file} (SHA-256 {content})' for file, content in pairs)}"
+        elif key == "parent":
+            yield f"- fine-tuned from: {value['file']} (SHA-256 {value['sha256']})"
         else:
             yield f"- {key}: {value}"
 

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import json
 import pathlib
-import platform
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import ase
 import numpy as np
 import torch
 
-from .. import __version__
 from ..data.graph import Graph
 from ..data.reading import read_frames
 from ..errors import CaceError
 from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
+from ..io.model_info import ModelInfo
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict_energies
 from ..operations import keep_freed_memory
 from . import reference_energies
 from .batching import batches, shuffled
 from .config import Config, ModelSection
-from .data import Part, check_elements, keys_of, load_data
+from .data import Part, check_elements, keys_of, load_data, store_opener
 from .data_summary import data_lines
-from .dataset import content_of
 from .distributed import join_processes, leave_processes
 from .initialization import fit_scales
+from .parent_and_child import compare, lines_of, write_rows
+from .provenance import provenance_of
+from .replay import Mixture, load_replay, replay_sources
 from .run_folder import RunFolder
 from .tensorboard import with_tensorboard
 from .trainer import Trainer
 from .watcher import Watcher, with_log
 
+FEW_STRUCTURES = 50  # for a first look at the energies of new data
+LARGE_OFFSET = 0.5  # eV/atom, of these
 SAMPLE_ATOMS = 2000  # in the sample of the data that the starting weights are fitted to
 
 
@@ -48,6 +51,7 @@ def train(
     ``report`` is called by the first process at the end, with the data by name.
     Raises CaceError for everything that a user can mend.
     """
+    talker = watcher
     keep_freed_memory(2**31 - 1)
     device = str(checked_device(config.training.device))
     processes = join_processes(device)
@@ -56,19 +60,25 @@ def train(
         torch.manual_seed(config.training.seed)
         base = _base_model(config)
         if base:
-            config = config.model_copy(update={"model": _shape_of(config, base[1])})
+            shape = _shape_of(config, base[1].hyperparameters)
+            config = config.model_copy(update={"model": shape})
         _check_refit(config)
         state = folder.load_state(config) if resume else None
         processes.let_the_first(lambda: folder.go_on(config) if resume else folder.start(config))
         if processes.is_first:
             watcher = with_log(watcher, folder.log)
+        watcher.say(_workforce(processes, device))
         data = load_data(config, config.model.cutoff, processes, watcher)
         if processes.is_first:
             for line in data_lines(data, config.model.cutoff):
                 watcher.say(line)
+        sources = replay_sources(config, base[1].provenance) if base else []
+        data |= load_replay(config, sources, store_opener(config, config.model.cutoff, processes))
         model, settings = _model(config, base, data, watcher)
+        if base:
+            _remark_on_fine_tuning(config, model, data, watcher)
         model = model.to(device=device, dtype=getattr(torch, config.training.dtype))
-        provenance = _provenance(config, data)
+        provenance = provenance_of(config, data, sources, base[1].provenance if base else None)
         if resume:
             _check_same_data(folder, provenance)
         if processes.is_first:
@@ -77,7 +87,13 @@ def train(
         def save(path: pathlib.Path, averaged: CACE) -> None:
             save_checkpoint(path, averaged, settings, provenance)
 
-        trainer = Trainer(config, model, data["train"], data["valid"], processes, folder, save)
+        train_part, replay_valid = data["train"], data.get("replay, valid")
+        if replay_valid:
+            share = config.fine_tune.replay.share
+            train_part = Mixture.of(train_part, data["replay"], share)
+        trainer = Trainer(
+            config, model, train_part, data["valid"], processes, folder, save, replay_valid
+        )
         if state:
             trainer.restore(state)
             finished = trainer.phase == len(config.training.phases)
@@ -94,6 +110,13 @@ def train(
         finally:
             watcher.close()
         processes.wait()
+        if base and processes.is_first:
+            rows = compare(config.fine_tune.init_from, folder.best, data, config)
+            write_rows(folder.parent_and_child, rows)
+            log = with_log(talker, folder.log)
+            log.say("errors (RMSE) of the model before fine-tuning, and after:")
+            for line in lines_of(rows):
+                log.say(line)
         if report and processes.is_first:
             report(folder, data, config)
     finally:
@@ -102,10 +125,17 @@ def train(
     return folder
 
 
+def _workforce(processes: Processes, device: str) -> str:
+    threads = "" if device.startswith("cuda") else f" with {torch.get_num_threads()} thread(s) each"
+    if processes.count == 1:
+        return f"one process does the work{threads.removesuffix(' each')}"
+    return f"{processes.count} processes share the work{threads}"
+
+
 # ---- model ---------------------------------------------------------------------------------------
 
 
-def _base_model(config: Config) -> tuple[CACE, Hyperparameters] | None:
+def _base_model(config: Config) -> tuple[CACE, ModelInfo] | None:
     path = config.fine_tune.init_from
     if path is None:
         if config.fine_tune.train_only != "all":
@@ -113,8 +143,7 @@ def _base_model(config: Config) -> tuple[CACE, Hyperparameters] | None:
         return None
     if not path.is_file():
         raise CaceError(f"fine_tune.init_from: cannot open {path}: there is no such file")
-    model, info = load_checkpoint(path)
-    return model, info.hyperparameters
+    return load_checkpoint(path)
 
 
 def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
@@ -154,14 +183,14 @@ def _check_same_data(folder: RunFolder, provenance: dict[str, Any]) -> None:
 
 def _model(
     config: Config,
-    base: tuple[CACE, Hyperparameters] | None,
+    base: tuple[CACE, ModelInfo] | None,
     data: dict[str, Part],
     watcher: Watcher,
 ) -> tuple[CACE, Hyperparameters]:
     train = data["train"]
     elements = train.elements()
     if base:
-        model, settings = base
+        model, settings = base[0], base[1].hyperparameters
         unknown = [symbol for symbol in elements if symbol not in settings.elements]
         if unknown:
             raise CaceError(
@@ -238,6 +267,36 @@ def _set_E0(
     return undetermined
 
 
+def _remark_on_fine_tuning(
+    config: Config, model: CACE, data: dict[str, Part], watcher: Watcher
+) -> None:
+    """What is replayed, and what can go wrong."""
+    train = data["train"]
+    few = replace(train, structures=train.structures[:FEW_STRUCTURES])
+    missed = (_energies(config, model, few) - few.store.energies(few.structures)) / (
+        few.store.n_atoms[few.structures]
+    )
+    offset = float(np.nanmean(missed)) if np.isfinite(missed).any() else 0.0
+    if abs(offset) > LARGE_OFFSET:
+        watcher.say(
+            f"warning: the model is off by {offset:.2f} eV/atom in the energies of the new data. If they have "
+            "another zero of energy, as those of other codes or settings, set data.E0: fit, and replay no "
+            "frames, whose energies would not go with them"
+        )
+    if "replay" not in data:
+        watcher.say(
+            "warning: no frames of the first training are replayed. On everything that the new data do "
+            "not have, the model may become much worse than it was: set fine_tune.replay.frames, such as "
+            "200 or all, or compare both models on the data of the first training"
+        )
+        return
+    for name in ("replay", "replay, valid"):
+        watcher.say(f"{name}: {data[name].size()}")
+    watcher.say(
+        f"{100 * config.fine_tune.replay.share:.0f} % of the structures of an epoch are replayed ones"
+    )
+
+
 def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
     """What a trained model says of the training structures, eV."""
     model = model.double()
@@ -245,23 +304,3 @@ def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
     for batch in batches(train.structures, train.store, config.training):
         found.append(predict_energies(model, train.store.batch(batch)[0]).numpy())
     return np.concatenate(found)
-
-
-def _provenance(config: Config, data: dict[str, Part]) -> dict[str, Any]:
-    files = {"train": config.data.train, "test": config.data.test}
-    if not isinstance(config.data.valid, float):
-        files["valid"] = config.data.valid
-    return {
-        "trained_with": f"pair_cace {__version__}, torch {torch.__version__}, numpy "
-        f"{np.__version__}, ase {ase.__version__}, Python {platform.python_version()}",
-        "seed": config.training.seed,
-        "data": {
-            name: {
-                "files": [str(path) for path in paths],
-                "hash": data[name].store.name,
-                "content": content_of(paths),
-            }
-            for name, paths in files.items()
-            if paths
-        },
-    }

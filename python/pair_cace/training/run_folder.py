@@ -6,6 +6,8 @@
     metrics.csv         one row per epoch
     best.cace.pt        averaged weights with the best validation score
     last.cace.pt        averaged weights after the last epoch
+    before-refit.cace.pt   the same before the least squares for the readout, if these changed it
+    parent-and-child.json  after fine-tuning: errors of the model before and after
     state.pt            weights, optimizer and counters after the last epoch, for --resume
     report.md, report.json   errors of the best model and what they mean, at the end; with pictures
 
@@ -47,6 +49,8 @@ class RunFolder:
         self.report = path / "report.json"
         self.best = path / "best.cace.pt"
         self.last = path / "last.cace.pt"
+        self.before_refit = path / "before-refit.cace.pt"
+        self.parent_and_child = path / "parent-and-child.json"
         self.state = path / "state.pt"
         self._rows: list[dict[str, Any]] = []
         self._lock = filelock.FileLock(path / ".lock")

@@ -24,12 +24,13 @@ def with_tensorboard(watcher: Watcher, folder: pathlib.Path, first_epoch: int) -
 class _WithTensorBoard(Watcher):
     def __init__(self, other: Watcher, writer: Any):
         self.other, self.writer = other, writer
-        self.say, self.step = other.say, other.step
+        self.say, self.step, self.progress = other.say, other.step, other.progress
 
     def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
         for key, value in row.items():
             if key not in ("epoch", "seconds") and value == value:
                 name = key.split(" ")[0].replace("train_", "train/").replace("valid_", "valid/")
+                name = name.replace("replay_", "replay/")
                 self.writer.add_scalar(name, value, row["epoch"] + 1)
         self.writer.flush()
         self.other.epoch(row, seconds_left)

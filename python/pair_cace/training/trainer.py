@@ -18,7 +18,8 @@ from .data import Part
 from .dataset import GraphStore
 from .distributed import Processes
 from .loss import ErrorSums, energy_error_sums, error_sums, mean_error, total_loss
-from .refit import NormalEquations, refit_linear_readout
+from .refit import refit_readout
+from .replay import Mixture
 from .run_folder import RunFolder
 from .schedule import advance, averaged, begin_at, make_optimizer, start_phase, warmup_factor
 from .watcher import Watcher
@@ -36,14 +37,18 @@ class Trainer:
         processes: Processes,
         folder: RunFolder,
         save_checkpoint,
+        replay_valid: Part | None = None,
     ):
-        """``save_checkpoint(path, model)`` writes a checkpoint of the averaged model."""
+        """``save_checkpoint(path, model)`` writes a checkpoint of the averaged model.
+
+        replay_valid   validation structures of a first training, if some of that are replayed
+        """
         self.config = config
         self.model = model
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.average = averaged(model, config.optimizer.ema_decay)
         self.optimizer = make_optimizer(model, config.optimizer)
-        self.train, self.valid = train, valid
+        self.train, self.valid, self.replay_valid = train, valid, replay_valid
         self.processes, self.folder, self.save_checkpoint = processes, folder, save_checkpoint
         self.device = next(model.parameters()).device
         self.relative = config.loss.energies == "relative"
@@ -75,22 +80,34 @@ class Trainer:
             valid = self.validate()
             self.seconds += time.monotonic() - started
             self._finish_epoch(phase, rate, train, valid, watcher)
-        if self.config.training.refit_readout:
-            self._refit_readout(watcher)
-        elif self.config.training.phases[-1].energy_weight > 0:
+        refitted = self.config.training.refit_readout and self._refit_readout(watcher)
+        if not refitted and self.config.training.phases[-1].energy_weight > 0:
             self._center_energies(watcher)
 
-    def validate(self) -> ErrorSums:
-        """Errors of the averaged model on the validation structures; each is counted once."""
-        mine = share(self.valid.structures.tolist(), self.processes.rank, self.processes.count)
-        total = torch.zeros(12, dtype=torch.float64, device=self.device)
-        for batch in batches(mine, self.valid.store, self.config.training):
-            sums = self._errors(self.average.module, self.valid.store, batch, False)
-            total += sums.as_tensor().detach()
-        return ErrorSums.from_tensor(self.processes.add(total))
+    def validate(self) -> dict[str, ErrorSums]:
+        """Errors of the averaged model on the validation structures, "valid", each counted once, and
+        on those of a first training, "replay", if some of that are replayed."""
+        parts = {"valid": self.valid, "replay": self.replay_valid}
+        return {
+            name: self.errors_of(part.store, {name: part.structures.tolist()})[name]
+            for name, part in parts.items()
+            if part is not None
+        }
+
+    def errors_of(
+        self, store: GraphStore, groups: dict[str, list[int]]
+    ) -> dict[str, ErrorSums]:
+        """Errors of the averaged model on the structures of every group."""
+        total = torch.zeros(len(groups), 12, dtype=torch.float64, device=self.device)
+        for sums, structures in zip(total, groups.values()):
+            mine = share(structures, self.processes.rank, self.processes.count)
+            for batch in batches(mine, store, self.config.training):
+                found = self._errors(self.average.module, store, batch, False)
+                sums += found.as_tensor().detach()
+        return dict(zip(groups, map(ErrorSums.from_tensor, self.processes.add(total))))
 
     def _train_epoch(self, phase: PhaseSection, watcher: Watcher) -> ErrorSums:
-        order = shuffled(self.train.structures, self.config.training.seed, self.epoch)
+        order = self.train.order(self.config.training.seed, self.epoch)
         joint = batches(order, self.train.store, self.config.training)
         if self.relative and all(len(batch) == 1 for batch in joint):
             raise CaceError(
@@ -182,9 +199,14 @@ class Trainer:
         )
 
     def _finish_epoch(
-        self, phase: PhaseSection, rate: float, train: ErrorSums, valid: ErrorSums, watcher: Watcher
+        self,
+        phase: PhaseSection,
+        rate: float,
+        train: ErrorSums,
+        valid: dict[str, ErrorSums],
+        watcher: Watcher,
     ) -> None:
-        score = float(total_loss(valid, valid.counts(), phase))
+        score = self._score(valid, phase)
         if not math.isfinite(score):
             raise CaceError(
                 f"epoch {self.epoch + 1}: the loss on the validation data is not finite; lower "
@@ -214,30 +236,27 @@ class Trainer:
         phases = self.config.training.phases[self.phase :]
         return sum(phase.epochs for phase in phases) - self.epoch_in_phase
 
-    def _refit_readout(self, watcher: Watcher) -> None:
-        """Least squares for the linear readout of the averaged model; see ``refit``."""
-        model, phase = self.average.module, self.config.training.phases[-1]
-        watcher.say("refitting the linear readout by least squares")
-        generator = torch.Generator().manual_seed(self.config.training.seed)
-        equations = NormalEquations.zero(model.readout.linear.in_features, self.device)
-        mine = share(self.train.structures.tolist(), self.processes.rank, self.processes.count)
-        structures = batches(mine, self.train.store, self.config.training)
-        for done, batch in enumerate(structures, start=1):
-            graph, labels = self.train.store.batch(batch)
-            equations.add(model, graph.to(self.device), labels.to(self.device), generator)
-            watcher.step(self.epoch, done, len(structures))
-        equations = NormalEquations(*(self.processes.add(sums) for sums in equations.tensors()))
-        refit = refit_linear_readout(
-            model, equations, phase, lambda: self._final_score(self.validate())
-        )
-        if refit is None:
-            watcher.say("no solution is better on the validation data; kept what training found")
-            return
-        watcher.say(
-            f"validation loss {refit.score_before:.6g} before, {refit.score_after:.6g} after "
-            f"(ridge {refit.ridge:g})"
-        )
-        self._keep_if_best(refit.score_after)
+    def _refit_readout(self, watcher: Watcher) -> bool:
+        """Least squares for the linear readout of the averaged model, see ``refit``; whether they are
+        taken. The model before them is kept."""
+        self._write_checkpoint(self.folder.before_refit)
+        found = refit_readout(
+            self.average.module, self.config, self.train, self._all_for_validation(),
+            self.errors_of, self.processes, watcher,
+        )  # fmt: skip
+        if found.ridge is None:
+            if self.processes.is_first:
+                self.folder.before_refit.unlink()
+            return False
+        self._write_checkpoint(self.folder.last)
+        watcher.say(f"{self.folder.before_refit}: the model before the least squares")
+        self._keep_if_best(self._final_score(self.validate()))
+        return True
+
+    def _all_for_validation(self) -> Part:
+        if self.replay_valid is None:
+            return self.valid
+        return Mixture.of(self.valid, self.replay_valid, self.config.fine_tune.replay.share)
 
     def _some_for_training(self) -> list[int]:
         """As many structures for training as there are for validation; others in every epoch."""
@@ -279,9 +298,19 @@ class Trainer:
             f"validation loss {best_before:.6g} before, {score:.6g} after"
         )
 
-    def _final_score(self, valid: ErrorSums) -> float:
+    def _final_score(self, valid: dict[str, ErrorSums]) -> float:
         """The loss with the weights of the last phase, by which models are compared."""
-        return float(total_loss(valid, valid.counts(), self.config.training.phases[-1]))
+        return self._score(valid, self.config.training.phases[-1])
+
+    def _score(self, valid: dict[str, ErrorSums], phase: PhaseSection) -> float:
+        """The loss of validation data; those of a first training have their share of it."""
+        losses = {
+            name: float(total_loss(sums, sums.counts(), phase)) for name, sums in valid.items()
+        }
+        if "replay" not in losses:
+            return losses["valid"]
+        share_of_replay = self.config.fine_tune.replay.share
+        return (1.0 - share_of_replay) * losses["valid"] + share_of_replay * losses["replay"]
 
     def _keep_if_best(self, score: float) -> bool:
         """Whether the averaged model, of this score, is the best so far; then it is written."""
@@ -295,11 +324,13 @@ class Trainer:
         if self.processes.is_first:
             self.save_checkpoint(path, self.average.module)
 
-    def _row(self, rate: float, train: ErrorSums, valid: ErrorSums, score: float) -> dict[str, Any]:
+    def _row(
+        self, rate: float, train: ErrorSums, valid: dict[str, ErrorSums], score: float
+    ) -> dict[str, Any]:
         row: dict[str, Any] = {
             "epoch": self.epoch, "phase": self.phase + 1, "learning_rate": rate, "score": score,
         }  # fmt: skip
-        for name, sums in (("train", train), ("valid", valid)):
+        for name, sums in ({"train": train} | valid).items():
             for quantity, unit in (("energy", "eV/atom"), ("force", "eV/A"), ("stress", "eV/A^3")):
                 count = float(getattr(sums, f"{quantity}_count"))
                 square = float(getattr(sums, f"{quantity}_square"))

@@ -16,6 +16,9 @@ class Watcher:
     def step(self, epoch: int, done: int, total: int) -> None:
         """``done`` of ``total`` batches of an epoch are through."""
 
+    def progress(self, what: str, done: int, total: int) -> None:
+        """``done`` of ``total`` steps of something else that takes a while."""
+
     def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
         """An epoch is through; ``row`` is its line of metrics.csv.
 
@@ -26,6 +29,13 @@ class Watcher:
         """The run is over."""
 
 
+def duration(seconds: float) -> str:
+    """A time for people: '42 s', '12 min', '3.2 h'."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def with_log(watcher: Watcher, path: pathlib.Path) -> Watcher:
     """``watcher``, and whatever it is told to say also at the end of the file ``path``."""
     return _WithLog(watcher, path)
@@ -34,7 +44,8 @@ def with_log(watcher: Watcher, path: pathlib.Path) -> Watcher:
 class _WithLog(Watcher):
     def __init__(self, other: Watcher, path: pathlib.Path):
         self.other, self.path = other, path
-        self.step, self.epoch, self.close = other.step, other.epoch, other.close
+        self.step, self.progress = other.step, other.progress
+        self.epoch, self.close = other.epoch, other.close
 
     def say(self, text: str) -> None:
         with open(self.path, "a") as file:

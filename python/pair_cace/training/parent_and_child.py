@@ -1,0 +1,91 @@
+"""What fine-tuning did: errors of the model that it started from and of the one that it ended with."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+from ..evaluation import evaluate
+from ..files import written_whole
+from ..io.checkpoint import load_checkpoint
+from .batching import batches
+from .config import Config
+from .data import Part
+from .groups import groups_of
+
+TITLES = {
+    "valid": "new data, validation",
+    "test": "new data, test",
+    "replay, valid": "first training, frames not replayed",
+    "replay": "first training, replayed frames",
+}
+BY_GROUP = ("test", "replay, valid")  # whose groups have rows, too,
+MOST_GROUPS = 12  # if there are no more of them
+
+
+def compare(
+    parent: pathlib.Path, child: pathlib.Path, data: dict[str, Part], config: Config
+) -> list[dict[str, Any]]:
+    """Root-mean-square errors of two checkpoints on the parts of ``data`` that TITLES name.
+
+    Rows with the keys data (and group), quantity, unit, parent and child.
+    """
+    models = [load_checkpoint(path)[0].to(config.training.device) for path in (parent, child)]
+    rows = []
+    for name, title in TITLES.items():
+        if name not in data:
+            continue
+        part = data[name]
+        both = [
+            evaluate(
+                model,
+                (part.store.batch(b) for b in batches(part.structures, part.store, config.training)),
+                config.training.device,
+            )
+            for model in models
+        ]
+        groups = groups_of(part.store, part.structures)
+        tables = [(title, both)]
+        if name in BY_GROUP and 1 < len(set(groups)) <= MOST_GROUPS:
+            by_group = [evaluation.by(groups) for evaluation in both]
+            tables += [(f"{title}: {g}", [one[g] for one in by_group]) for g in sorted(set(groups))]
+        for data_name, (before, after) in tables:
+            for (quantity, unit, factor, old), (*_, new) in zip(before.rows(), after.rows()):
+                if quantity in ("energy", "force", "stress"):
+                    rows.append({
+                        "data": data_name, "quantity": quantity, "unit": unit,
+                        "parent": factor * old.rmse, "child": factor * new.rmse,
+                    })  # fmt: skip
+    return rows
+
+
+def lines_of(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows of ``compare`` as a table in Markdown, which reads as text, too."""
+    head = ["data", "quantity", "parent", "child", "unit"]
+    cells = [
+        [row["data"], row["quantity"], f"{row['parent']:.3f}", f"{row['child']:.3f}", row["unit"]]
+        for row in rows
+    ]
+    widths = [max(len(line[k]) for line in [head, *cells]) for k in range(5)]
+
+    def line(values: list[str]) -> str:
+        padded = [
+            text.rjust(width) if k in (2, 3) else text.ljust(width)
+            for k, (text, width) in enumerate(zip(values, widths))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = "|".join("-" * (w + 1) + (":" if k in (2, 3) else "-") for k, w in enumerate(widths))
+    return [line(head), f"|{rule}|", *map(line, cells)]
+
+
+def write_rows(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
+    """Keep the rows of ``compare`` for whoever writes of the run."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:
+    """What ``write_rows`` has kept; nothing if there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
