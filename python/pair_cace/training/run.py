@@ -25,7 +25,7 @@ from .batching import batches, shuffled
 from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data, store_opener
 from .data_summary import data_lines
-from .distributed import join_processes, leave_processes
+from .distributed import Processes, join_processes, leave_processes
 from .initialization import fit_scales
 from .parent_and_child import compare, lines_of, write_rows
 from .provenance import provenance_of
