@@ -12,7 +12,8 @@ from .survey import Survey
 LEAST_IN_GROUP = 8  # frames of a composition that a spread is worked out from
 FAR = 10.0  # robust standard deviations from the rest of a composition
 GAP = 2.0  # times as far as any other frame
-FAR_ENERGY = 0.02  # eV/atom; less is never far
+FAR_ENERGY = 0.01  # eV/atom; less is never far
+FAR_TOTAL = 0.5  # eV, of a whole frame; nor is less
 APART = 6.0  # distance of two groups of energies in standard deviations within them
 LEAST_SHARE = 0.1  # of the smaller group
 
@@ -70,10 +71,11 @@ def far_frames(
         far = _far(energies[group], FAR_ENERGY)
         if far.any():  # and far from the next one, too: the tail of a distribution is not
             far &= away > GAP * away[~far].max()
-        for frame in group[far]:
+        for frame in group[far & (away * survey.column("n_atoms")[group] > FAR_TOTAL)]:
             residual = residuals.get(survey.names[frame])
             if residual is not None:
-                if abs(residual) > max(FAR * spread, FAR_ENERGY):
+                least = max(FAR_ENERGY, FAR_TOTAL / survey.column("n_atoms")[frame])
+                if abs(residual) > max(FAR * spread, least):
                     found.append((frame, residual))
             elif not any(frame in group[_far(look[group], 0.0, 4.0)] for look in looks):
                 found.append((frame, energies[frame] - np.median(energies[group])))
