@@ -94,11 +94,13 @@ def load_replay(
     n = len(order) if replay.frames == "all" else min(replay.frames, len(order))
     rest = len(order) - n
     n_valid = max(1, round(fraction * n), min(rest, MOST_FOR_VALIDATION))
-    n = min(n, len(order) - n_valid)
+    chosen = order[: n + n_valid]  # both spread over the groups
+    is_valid = np.zeros(len(chosen), bool)
+    is_valid[np.linspace(0, len(chosen) - 1, n_valid).round().astype(int)] = True
     files = tuple(path for paths, _ in sources for path in paths)
     return {
-        "replay": Part(store, order[:n], files),
-        "replay, valid": Part(store, order[n : n + n_valid], files),
+        "replay": Part(store, chosen[~is_valid], files),
+        "replay, valid": Part(store, chosen[is_valid], files),
     }
 
 

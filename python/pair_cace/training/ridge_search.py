@@ -23,7 +23,7 @@ from .config import PhaseSection
 from .loss import ErrorSums, total_loss
 from .normal_equations import NormalEquations
 
-RIDGES = tuple(10.0**k for k in range(1, -9, -1))  # λ; less lets the weights move far for little
+RIDGES = tuple(10.0**k for k in range(1, -11, -1))  # λ; less lets the weights move far for little
 TOLERANCE = 0.01  # of a root-mean-square error; smaller changes for the worse do not count
 SHARE = 1e-3  # of the loss; what contributes less may get worse
 
