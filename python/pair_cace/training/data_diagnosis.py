@@ -7,21 +7,23 @@ from collections.abc import Iterator
 from ..checking.diagnosis import diagnose, slopes
 from .outcome import Outcome
 
+UNSEEN = ("valid", "test")
+
 
 def slope_lines(outcome: Outcome) -> Iterator[str]:
-    """Slopes of reference against prediction, of every part."""
-    for name, evaluation in outcome.found.items():
-        if words := str(slopes(evaluation)):
+    """Slopes of reference against prediction, of the parts that were not trained on."""
+    for name in UNSEEN:
+        if name in outcome.found and (words := str(slopes(outcome.found[name]))):
             yield f"{name}: {words}"
 
 
 def label_warnings(outcome: Outcome) -> Iterator[str]:
     """What is probably wrong with the labels; one warning of every kind.
 
-    Of frames that were not trained on first: the others may have been learned as they are.
+    Labels that were trained on may have been learned as they are, and say nothing.
     """
     said = set()
-    for name in ("valid", "test", "train"):
+    for name in UNSEEN:
         if name not in outcome.found:
             continue
         evaluation = outcome.found[name]
