@@ -6,7 +6,7 @@ import pathlib
 
 from ..evaluation import Evaluation, evaluate
 from ..files import written_whole
-from ..io.checkpoint import load_checkpoint
+from ..io.checkpoint import add_errors, load_checkpoint
 from ..io.model_info import ModelInfo
 from ..plotting import plot_learning_curve, plot_parity
 from .batching import batches
@@ -16,7 +16,10 @@ from .run_folder import RunFolder
 
 
 def write_report(folder: RunFolder, data: dict[str, Part], config: Config) -> dict[str, Evaluation]:
-    """Evaluate the best model on validation and test data; writes report.md and its pictures."""
+    """Evaluate the best model on validation and test data; writes report.md and its pictures.
+
+    The errors go into the checkpoint of the best model as well.
+    """
     model, info = load_checkpoint(folder.best)
     model = model.to(config.training.device)
     found = {}
@@ -29,6 +32,7 @@ def write_report(folder: RunFolder, data: dict[str, Part], config: Config) -> di
             model, (part.store.batch(group) for group in groups), config.training.device
         )
         plot_parity(found[name], folder.path / f"parity-{name}.png", f"best model, {name} data")
+    add_errors(folder.best, {name: evaluation.errors() for name, evaluation in found.items()})
     rows = folder.rows()
     plot_learning_curve(rows, folder.path / "learning-curve.png")
     _write_page(folder.path / "report.md", found, rows, info, data)

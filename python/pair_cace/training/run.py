@@ -18,6 +18,8 @@ from ..data.reading import read_frames
 from ..errors import CaceError
 from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
+from ..io.model_info import ModelInfo
+from ..io.training_extent import TrainingExtent
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict_energies
 from ..operations import keep_freed_memory
@@ -26,6 +28,7 @@ from .batching import batches, shuffled
 from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data
 from .distributed import join_processes, leave_processes
+from .extent import extent_of
 from .initialization import fit_scales
 from .run_folder import RunFolder
 from .tensorboard import with_tensorboard
@@ -52,7 +55,9 @@ def train(
     folder = RunFolder(config.folder)
     try:
         torch.manual_seed(config.training.seed)
-        base = _base_model(config)
+        loaded = _base_model(config)
+        base = loaded and (loaded[0], loaded[1].hyperparameters)
+        base_info = loaded and loaded[1]
         if base:
             config = config.model_copy(update={"model": _shape_of(config, base[1])})
         _check_refit(config)
@@ -66,11 +71,13 @@ def train(
         provenance = _provenance(config, data)
         if resume:
             _check_same_data(folder, provenance)
+        trained_on = None
         if processes.is_first:
             folder.write_provenance(provenance)
+            trained_on = _trained_on(config, base_info, data["train"], watcher)
 
         def save(path: pathlib.Path, averaged: CACE) -> None:
-            save_checkpoint(path, averaged, settings, provenance)
+            save_checkpoint(path, averaged, settings, provenance, trained_on)
 
         trainer = Trainer(config, model, data["train"], data["valid"], processes, folder, save)
         if state:
@@ -100,7 +107,7 @@ def train(
 # ---- model ---------------------------------------------------------------------------------------
 
 
-def _base_model(config: Config) -> tuple[CACE, Hyperparameters] | None:
+def _base_model(config: Config) -> tuple[CACE, ModelInfo] | None:
     path = config.fine_tune.init_from
     if path is None:
         if config.fine_tune.train_only != "all":
@@ -108,8 +115,7 @@ def _base_model(config: Config) -> tuple[CACE, Hyperparameters] | None:
         return None
     if not path.is_file():
         raise CaceError(f"fine_tune.init_from: cannot open {path}: there is no such file")
-    model, info = load_checkpoint(path)
-    return model, info.hyperparameters
+    return load_checkpoint(path)
 
 
 def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
@@ -127,6 +133,22 @@ def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
             f"{', '.join(differing)}; leave the model section out"
         )
     return ModelSection(**shape)
+
+
+def _trained_on(
+    config: Config, base: ModelInfo | None, train: Part, watcher: Watcher
+) -> TrainingExtent:
+    """Of the new data, and of those that the model to start from was trained on."""
+    found = extent_of(train, config.model.cutoff)
+    if not base:
+        return found
+    if base.trained_on:
+        return base.trained_on.joined(found)
+    watcher.say(
+        f"{config.fine_tune.init_from} does not say what it was trained on; the new model will say what "
+        "is in these data alone"
+    )
+    return found.model_copy(update={"is_whole": False})
 
 
 def _check_refit(config: Config) -> None:
