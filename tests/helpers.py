@@ -6,6 +6,7 @@ import ase
 import numpy as np
 import torch
 from pair_cace.data.graph import Graph
+from pair_cace.io.training_extent import TrainingExtent
 from pair_cace.nn import CACE, Hyperparameters
 from pair_cace.nn.derivatives import Prediction, predict
 from systems import CUTOFF
@@ -68,3 +69,14 @@ def assert_close(found, expected, dtype=torch.float64, factor: float = 1.0) -> N
     relative, absolute = TOLERANCE[dtype]
     scale = np.abs(expected).max() if expected.size else 0.0
     np.testing.assert_allclose(found, expected, rtol=0, atol=factor * (absolute + relative * scale))
+
+
+def extent_of_water(**changes) -> TrainingExtent:
+    """As if trained on some water: closest distances in Å, and nearly all densities unless changed."""
+    everything = {"H": [(1e-6, 10.0)], "O": [(1e-6, 10.0)]}
+    content = dict(
+        cutoff=CUTOFF, n_structures=7, n_atoms=84, elements=("H", "O"),
+        closest={"H-H": 1.2, "H-O": 0.9, "O-O": 2.1},
+        densities=everything, mean_densities=everything, cell_densities=[(0.05, 0.11)],
+    )  # fmt: skip
+    return TrainingExtent.model_validate(content | changes)

@@ -19,6 +19,7 @@ from .io.loading import load_model
 from .nn.derivatives import predict
 from .nn.elements import elements_between
 from .operations import has_cuda_kernels
+from .outside import OutsideWatch
 
 SKIN = 1.0  # Å, of neighbour lists on a GPU
 
@@ -32,6 +33,9 @@ class CACECalculator(Calculator):
              were: their embeddings and E0 are interpolated in atomic number, with a warning
     dtype    "float32" or "float64" instead of the precision of the model; float64 is for phonons,
              tight relaxations and finite differences
+    outside  "warn", "stop" (with CaceError) or "ignore" where atoms are closer than in the training
+             data, or stand more or less densely; once for every pair of elements. How often atoms
+             were closer, and how close, is in ``outside.contacts``
 
     Gives energy, free_energy (the same), forces, stress (cells with three lattice vectors) and
     energies (per atom), in ASE units. Raises CaceError for an element that the model was not
@@ -46,6 +50,7 @@ class CACECalculator(Calculator):
         device: str = "cpu",
         extrapolate: bool = False,
         dtype: str | None = None,
+        outside: str = "warn",
     ):
         super().__init__()
         if isinstance(model, (list, tuple)):
@@ -56,6 +61,7 @@ class CACECalculator(Calculator):
         self.model, self.info = load_model(model, device)
         if dtype is not None:
             self._change_precision(dtype)
+        self.outside = OutsideWatch(outside, self.info.trained_on, self.info.cutoff)
         self.device = device
         self.neighbors = self._own_neighbors()
         self.elements = self.info.elements
@@ -111,6 +117,7 @@ class CACECalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         check_structure(self.atoms, "structure", self.elements)
         graph = self.graph()
+        self.outside.look(graph)
         with torch.jit.optimized_execution(False):  # no warm-up in the first calls
             prediction = predict(self.model, graph)
         self.results = {

@@ -139,6 +139,15 @@ class Evaluation:
         pairs = self.energy_per_atom
         return Pairs(pairs.reference, pairs.predicted - self.energy_shift)
 
+    def errors(self) -> dict[str, float]:
+        """``energy_rmse``, ``energy_mae`` in eV/atom, ``force_...`` eV/Å, ``stress_...`` eV/Å³; known ones."""
+        quantities = {"energy": self.energy_per_atom, "force": self.force, "stress": self.stress}
+        return {
+            f"{name}_{kind}": getattr(pairs, kind)
+            for name, pairs in quantities.items() if pairs
+            for kind in ("rmse", "mae")
+        }  # fmt: skip
+
     def rows(self) -> Iterator[tuple[str, str, float, Pairs]]:
         """(quantity, unit, factor from eV and Å to the unit, values) for tables."""
         if self.energy_per_atom:

@@ -79,7 +79,8 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
   const at::Device device = pick_device(choice, rank_on_machine);
   torch::jit::ExtraFilesMap files{
       {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""},
-      {"values_per_ghost", ""}, {"n_descriptors", ""}, {"portable", ""}, {"dtype", ""}};
+      {"values_per_ghost", ""}, {"n_descriptors", ""}, {"portable", ""}, {"dtype", ""},
+      {"training_extent", ""}};
   torch::jit::Module module = load(path, device, files);
 
   const int version = number_of<int>(text_of(files, "format_version", path), "format_version");
@@ -98,6 +99,7 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
   info.dtype = text_of(files, "dtype", path);
   std::istringstream symbols(text_of(files, "elements", path));
   for (std::string symbol; symbols >> symbol;) info.elements.push_back(symbol);
+  info.trained_on = read_training_extent(files.at("training_extent"));
 
   module.eval();
   loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module)});

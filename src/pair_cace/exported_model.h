@@ -3,6 +3,7 @@
 #pragma once
 
 #include "edge_list.h"
+#include "training_extent.h"
 
 #include <memory>
 #include <string>
@@ -22,6 +23,7 @@ struct ModelInfo {
   bool portable = false;                // written with --portable: exchanges no messages
   std::vector<std::string> elements;    // chemical symbols the model was trained on
   std::string dtype;                    // float32 | float64
+  TrainingExtent trained_on;
 };
 
 enum class DeviceKind { cpu, cuda, automatic };

@@ -6,6 +6,7 @@
 #include "ops/neighbors/neighbor_tasks.h"
 #include "ops/threads.h"
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <stdexcept>
@@ -49,7 +50,7 @@ namespace {
 // Edges of the local rows begin … end − 1, written from place `at` on; returns the place behind them. What is
 // beyond the cutoff is written as well, and then over: no processor could foresee a branch there.
 int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &list, const Atom &atom,
-                    const Rows &rows, double cutoff, EdgeList &edges)
+                    const Rows &rows, double cutoff, EdgeList &edges, const ContactWatch &watch)
 {
   const double *const *x = atom.x;
   const double cutoff_squared = cutoff * cutoff;
@@ -57,6 +58,7 @@ int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &lis
   auto *vectors = edges.vectors.data();
   for (int64_t receiver = begin; receiver < end; ++receiver) {
     const int i = rows.atoms[receiver];
+    const double bound = watch.bound_squared(receiver), remarkable = std::max(bound, same_place_squared);
     const int64_t n_neighbors = edges.first_of_row[receiver + 1] - edges.first_of_row[receiver];
     for (int64_t jj = 0; jj < n_neighbors; ++jj) {
       const int j = list.firstneigh[i][jj] & NEIGHMASK;
@@ -64,7 +66,10 @@ int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &lis
       const double r[3] = {x[i][0] - x[j][0], x[i][1] - x[j][1], x[i][2] - x[j][2]};
       const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
       const bool is_edge = !(r_squared >= cutoff_squared) & (sender != Rows::none);    // NaN must stay
-      if (is_edge & (r_squared < same_place_squared)) throw two_atoms_at_one_place(atom, i, j);
+      if (is_edge & (r_squared < remarkable)) {    // few are
+        if (r_squared < same_place_squared) throw two_atoms_at_one_place(atom, i, j);
+        if (r_squared < bound) watch.note(receiver, sender, r_squared, HostAtomic());
+      }
       receivers[at] = receiver;
       senders[at] = sender;
       for (int k = 0; k < 3; ++k) vectors[3 * at + k] = r[k];
@@ -83,7 +88,8 @@ void move_down(std::vector<Value> &values, int64_t to, int64_t from, int64_t n, 
 }    // namespace
 
 void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int> &atomic_numbers,
-                  const Rows &rows, double cutoff, EdgeList &edges)
+                  const Rows &rows, double cutoff, EdgeList &edges, const ContactLimits &limits,
+                  std::vector<Contact> &contacts)
 {
   edges.n_atoms = rows.n_local;
   edges.species.clear();
@@ -100,11 +106,13 @@ void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int
   make_room(edges.senders, first.back());
   make_room(edges.receivers, first.back());
   make_room(edges.vectors, 3 * first.back());
+  const ContactWatch watch{edges.species.data(),          limits.kinds.data(), limits.limit_squared.data(),
+                           limits.largest_squared.data(), limits.n_kinds(),    contacts.data()};
   const int n_shares = worthwhile_shares(20 * first.back());
   std::vector<int64_t> begins(n_shares), ends(n_shares);
   in_shares(rows.n_local, n_shares, [&](int64_t begin, int64_t end, int share) {
     begins[share] = first[begin];
-    ends[share] = gather_rows(begin, end, first[begin], list, atom, rows, cutoff, edges);
+    ends[share] = gather_rows(begin, end, first[begin], list, atom, rows, cutoff, edges, watch);
   });
   edges.n_edges = ends[0];
   for (int share = 1; share < n_shares; ++share) {
@@ -114,6 +122,24 @@ void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int
     move_down(edges.vectors, edges.n_edges, begins[share], n, 3);
     edges.n_edges += n;
   }
+}
+
+void find_densities(const EdgeList &edges, double cutoff, std::vector<double> &densities)
+{
+  densities.assign(edges.n_atoms, 0.0);
+  const double cutoff_squared = cutoff * cutoff;
+  const auto next_row = [&](int64_t e) {
+    while (0 < e && e < edges.n_edges && edges.receivers[e] == edges.receivers[e - 1]) ++e;
+    return e;
+  };
+  in_shares(edges.n_edges, worthwhile_shares(8 * edges.n_edges), [&](int64_t begin, int64_t end, int) {
+    const int64_t last = next_row(end);
+    for (int64_t e = next_row(begin); e < last; ++e) {
+      const double *r = &edges.vectors[3 * e];
+      densities[edges.receivers[e]] += density_weight(r[0] * r[0] + r[1] * r[1] + r[2] * r[2], cutoff_squared);
+    }
+  });
+  for (double &density : densities) density = density_of(density, cutoff);
 }
 
 }    // namespace pair_cace

@@ -11,6 +11,9 @@
 //   dtype            float32 | float64, the precision of the weights
 //   length_unit, energy_unit            Å and eV, always
 //   E0, hyperparameters, provenance     JSON, for people and for Python
+//   training_extent  what the model was trained on, line by line, see training_extent.h; files without it, or where it
+//                    is empty, do not know
+//   training         the same and errors on validation and test data as JSON, for people and for Python
 #pragma once
 
 namespace pair_cace {

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace pair_cace {
 
@@ -64,10 +65,13 @@ struct OwnNeighbors::Kept {
 
   const ExportedModel::Loaded &model;
   Staging positions{model.device}, rows{model.device}, species{model.device}, energies{model.device},
-      forces{model.device}, virial{model.device}, found{model.device};
+      forces{model.device}, virial{model.device}, found{model.device}, densities{model.device};
   Neighbors neighbors;
   at::Tensor sender_of_point;
   int64_t capacity = 0;    // of the edges of a step
+
+  ContactTensors limits;
+  std::vector<double> densities_of_receivers;
 
   SelectedEdges edges;    // of the last evaluation
   at::Tensor gradient;
@@ -98,6 +102,29 @@ struct OwnNeighbors::Kept {
 
   at::ScalarType type() const { return model.info.dtype == "float32" ? at::kFloat : at::kDouble; }
 
+  void set_limits(const ContactLimits &from)
+  {
+    limits = {};
+    if (from.n_kinds() == 0) return;
+    const auto on_device = [&](const auto &values, at::ScalarType type) {
+      return torch::tensor(at::makeArrayRef(values), type).to(model.device);
+    };
+    limits.kinds = on_device(from.kinds, at::kLong);
+    limits.limit_squared = on_device(from.limit_squared, at::kDouble);
+    limits.largest_squared = on_device(from.largest_squared, at::kDouble);
+    std::vector<int64_t> none;
+    for (std::size_t pair = 0; pair < from.limit_squared.size(); ++pair)
+      none.insert(none.end(), {Contact().count, Contact().shortest});
+    limits.none = on_device(none, at::kLong);
+  }
+
+  static void read_contacts(const at::Tensor &found_on_host, std::vector<Contact> &contacts)
+  {
+    contacts.clear();
+    const int64_t *values = found_on_host.const_data_ptr<int64_t>();
+    for (int64_t k = 2; k < found_on_host.numel(); k += 2) contacts.push_back({values[k], values[k + 1]});
+  }
+
   // Whether the edges are all there; there will be room for them next time. Throws CoincidentPoints.
   bool is_whole(const at::Tensor &found_on_host)
   {
@@ -122,14 +149,25 @@ OwnNeighbors::OwnNeighbors(const ExportedModel &model) : kept_(new Kept(model.lo
 
 OwnNeighbors::~OwnNeighbors() = default;
 
+void OwnNeighbors::watch(const ContactLimits &limits)
+{
+  const c10::DeviceGuard on_device(kept_->model.device);
+  kept_->set_limits(limits);
+}
+
+const std::vector<double> &OwnNeighbors::densities() const
+{
+  return kept_->densities_of_receivers;
+}
+
 void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                            std::vector<double> &forces, std::array<double, 9> *virial)
+                            std::vector<double> &forces, std::array<double, 9> *virial, std::vector<Contact> *contacts)
 {
   Kept &kept = *kept_;
   const at::Device device = kept.model.device;
   const c10::DeviceGuard on_device(device);
   try {
-    evaluate_on_device(points, is_new, skin, energies, forces, virial);
+    evaluate_on_device(points, is_new, skin, energies, forces, virial, contacts);
   } catch (const c10::OutOfMemoryError &error) {    // of the lists; those of the model are said already
     say_what_failed(error.what_without_backtrace(), device, points.n_receivers, kept.capacity);
   } catch (const c10::Error &error) {
@@ -139,20 +177,23 @@ void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, std:
 }
 
 void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                                      std::vector<double> &forces, std::array<double, 9> *virial)
+                                      std::vector<double> &forces, std::array<double, 9> *virial,
+                                      std::vector<Contact> *contacts)
 {
   Kept &kept = *kept_;
   const at::Device device = kept.model.device;
   const at::Tensor x = kept.positions_on_device(points);
   const at::Tensor species = kept.species.to_device(points.species, {points.n_rows()}, at::kLong);
   if (is_new) kept.build(points, x, skin);
+  kept.limits.species = species;
+  const bool wants_densities = is_new && kept.limits.is_watching();
   // Ranks that exchange messages must not repeat a step, or end, by themselves: they wait for their edges first.
   const bool exchanges = ghost_exchange() != nullptr;
   for (bool whole = false; !whole;) {
     kept.edges = SelectedEdges();    // before there is memory for others
     kept.gradient = at::Tensor();
     kept.edges = select_edges(x, kept.neighbors, kept.sender_of_point, kept.model.info.cutoff, kept.type(),
-                              exchanges ? std::nullopt : std::optional(kept.capacity));
+                              exchanges ? std::nullopt : std::optional(kept.capacity), kept.limits, wants_densities);
     if (exchanges) Kept::check_places(kept.edges.found.cpu());
     const UseKnownEdges known({kept.edges.senders, kept.edges.receivers, kept.edges.first_edge});
     const auto result = kept.model.call("evaluate", kept.edges.vectors, kept.edges.senders, kept.edges.receivers,
@@ -164,11 +205,14 @@ void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double 
     const at::Tensor found_energies = kept.energies.to_host(result->elements()[0].toTensor());
     const at::Tensor found_virial = virial ? kept.virial.to_host(sum) : at::Tensor();
     const at::Tensor found = kept.found.to_host(kept.edges.found);
+    const at::Tensor densities = wants_densities ? kept.densities.to_host(kept.edges.densities) : at::Tensor();
     wait_for(device);    // the only time in a step
     whole = kept.is_whole(found);
     if (!whole) continue;
     copy_values(found_forces, forces);
     copy_values(found_energies, energies);
+    if (contacts) Kept::read_contacts(found, *contacts);
+    if (wants_densities) copy_values(densities, kept.densities_of_receivers);
     if (virial) std::memcpy(virial->data(), found_virial.data_ptr(), sizeof(*virial));
   }
 }

@@ -4,6 +4,7 @@
 
 #include "edge_list.h"
 #include "exported_model.h"
+#include "ops/neighbors/contacts.h"
 
 #include <array>
 #include <memory>
@@ -38,10 +39,17 @@ class OwnNeighbors {
   ~OwnNeighbors();
 
   // Energies (n_receivers or more,) in eV, forces (rows or more, 3) in eV/Å, and, unless null, the virial in eV, row by
-  // row. The list is built anew if `is_new`, with the skin in Å.
+  // row. The list is built anew if `is_new`, with the skin in Å. Contacts, unless null, are those of this step, if
+  // somebody watches.
   // Throws std::runtime_error: CoincidentPoints, if memory is short, or if something is not finite.
   void evaluate(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                std::vector<double> &forces, std::array<double, 9> *virial);
+                std::vector<double> &forces, std::array<double, 9> *virial,
+                std::vector<Contact> *contacts = nullptr);
+
+  // From the next evaluation on, contacts are counted. Without kinds nobody watches.
+  void watch(const ContactLimits &limits);
+  // Of the last evaluation with a new list, while somebody watches: (n_receivers or more,) atoms/Å³.
+  const std::vector<double> &densities() const;
 
   // The edges of the last evaluation and their gradient, for what is wanted rarely.
   void fetch(EdgeList &edges, Evaluation &result) const;
@@ -51,7 +59,7 @@ class OwnNeighbors {
 
  private:
   void evaluate_on_device(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                          std::vector<double> &forces, std::array<double, 9> *virial);
+                          std::vector<double> &forces, std::array<double, 9> *virial, std::vector<Contact> *contacts);
 
   struct Kept;
   std::unique_ptr<Kept> kept_;

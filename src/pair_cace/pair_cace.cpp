@@ -15,7 +15,7 @@
 
 using namespace LAMMPS_NS;
 
-PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp), exchange_(lmp, this)
+PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp), exchange_(lmp, this), outside_(lmp)
 {
   one_coeff = 1;
   manybody_flag = 1;
@@ -112,6 +112,7 @@ void PairCACE::init_style()
 
   prepare_exchange();
   choose_neighbors();
+  watch_outside();
   // A list that is never built still says what hybrid styles take away.
   neighbor->add_request(this, own_neighbors_.empty() ? NeighConst::REQ_FULL
                                                      : NeighConst::REQ_FULL | NeighConst::REQ_OCCASIONAL);
@@ -138,6 +139,23 @@ void PairCACE::prepare_exchange()
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
 }
 
+// The edges of the first model are looked at, with what all models that drive the run know.
+void PairCACE::watch_outside()
+{
+  std::vector<const pair_cace::TrainingExtent *> extents;
+  for (const auto &model : models_) {
+    if (settings_.first_drives && !extents.empty()) break;
+    extents.push_back(&model->info().trained_on);
+  }
+  const pair_cace::TrainingExtent common = pair_cace::common_extent(extents);
+  if (settings_.outside == pair_cace::OutsideChoice::stop && !common.is_known())
+    error->all(FLERR, "Pair style cace: expected a model that says what it was trained on because of 'outside stop', "
+                      "but {} does not; train or fine-tune it with this version of pair_cace and export it again, "
+                      "or use 'outside warn'", pair_cace::joined(coefficients_.paths));
+  outside_.start_run(settings_.outside, common, atomic_numbers_, models_.empty() ? 0.0 : models_[0]->info().cutoff);
+  for (const auto &own : own_neighbors_) own->watch(own == own_neighbors_[0] ? outside_.limits() : pair_cace::ContactLimits());
+}
+
 double PairCACE::init_one(int, int)
 {
   double cutoff = 0.0;
@@ -151,6 +169,7 @@ void PairCACE::finish()
 {
   double seconds[4] = {times_.edges, times_.model, exchange_.seconds() - exchange_seconds_before_,
                        times_.forces};
+  outside_.summarize();
   MPI_Allreduce(MPI_IN_PLACE, seconds, 4, MPI_DOUBLE, MPI_SUM, world);
   const double total = seconds[0] + seconds[1] + seconds[2] + seconds[3];
   if (comm->me != 0 || total == 0.0) return;

@@ -6,6 +6,7 @@
 #include "committee_deviation.h"
 #include "exported_model.h"
 #include "lammps_edges.h"
+#include "outside_training.h"
 #include "own_neighbors.h"
 #include "pair_settings.h"
 #include "rank_exchange.h"
@@ -78,6 +79,9 @@ class PairCACE : public Pair {
   std::vector<int> atoms_of_points_;     // LAMMPS atoms
   std::array<double, 9> own_virial_{};   // eV, of the last evaluation
 
+  pair_cace::OutsideTraining outside_;
+  std::vector<double> densities_;        // around local rows, atoms/Å³
+
   pair_cace::CommitteeDeviation deviation_;
   int deviation_flag_ = 0;
   std::array<double, 4> pvector_{};    // largest, smallest, mean force deviation; energy deviation
@@ -91,6 +95,8 @@ class PairCACE : public Pair {
   void use_models(const pair_cace::PairCoefficients &coefficients,
                   std::vector<std::unique_ptr<pair_cace::ExportedModel>> models);
   void prepare_exchange();
+  void watch_outside();
+  void finish_watching();
   void check_neighbors();
   void evaluate(int k, bool wants_virial);
   void choose_neighbors();
@@ -99,7 +105,7 @@ class PairCACE : public Pair {
   void evaluate_own(int k, bool wants_virial);
   void fetch_own_edges(int k);
   void find_own_edges(int k);
-  void with_edges_for(int k, const std::function<void()> &use);
+  void with_edges_for(int k, bool watches, const std::function<void()> &use);
   void with_rows_for(int k, const std::function<void()> &use);
   void number_atoms(const pair_cace::ModelInfo &info, bool exchanges);
   void sum_edge_forces();

@@ -32,10 +32,12 @@ void PairCACE::compute(int eflag, int vflag)
   }
   const int n_models = static_cast<int>(models_.size());
   const bool deviates = n_models > 1 && wants_deviation();
+  outside_.start_step();
   if (deviates) deviation_.start(n_models, atom->nlocal, atom->nghost);
   const int n_driving = settings_.first_drives ? 1 : n_models;
   for (int k = 0; k < (deviates ? n_models : n_driving); ++k) {
     evaluate(k, vflag_global || deviates);
+    if (k == 0 && outside_.is_watching()) finish_watching();
     if (k < n_driving) {
       const double share = energy_unit_ / n_driving;
       add_forces(share);
@@ -61,7 +63,7 @@ void PairCACE::check_neighbors()
 void PairCACE::evaluate(int k, bool wants_virial)
 {
   if (!own_neighbors_.empty()) return evaluate_own(k, wants_virial);
-  with_edges_for(k, [&] {
+  with_edges_for(k, k == 0, [&] {
     const double start = MPI_Wtime() - exchange_.seconds();
     models_[k]->evaluate(edges_, result_);
     times_.model += MPI_Wtime() - exchange_.seconds() - start;
@@ -71,16 +73,28 @@ void PairCACE::evaluate(int k, bool wants_virial)
 
 void PairCACE::describe(std::vector<double> &descriptors)
 {
-  with_edges_for(0, [&] { models_[0]->describe(edges_, descriptors); });
+  with_edges_for(0, false, [&] { models_[0]->describe(edges_, descriptors); });
 }
 
-// Numbers the atoms for model k, gathers the edges, and lets `use` do something with them.
-void PairCACE::with_edges_for(int k, const std::function<void()> &use)
+// What the edges of the first model say of this step.
+void PairCACE::finish_watching()
+{
+  const bool is_own = !own_neighbors_.empty();
+  if (is_own && edges_.n_atoms > 0 && neighbor->ago == 0) densities_ = own_neighbors_[0]->densities();
+  if (!is_own && neighbor->ago == 0) pair_cace::find_densities(edges_, models_[0]->info().cutoff, densities_);
+  densities_.resize(edges_.n_atoms);
+  outside_.finish_step(eflag_global, densities_, is_own ? points_.species : edges_.species);
+}
+
+// Numbers the atoms for model k, gathers the edges, and lets `use` do something with them; `watches`: contacts among
+// them are counted.
+void PairCACE::with_edges_for(int k, bool watches, const std::function<void()> &use)
 {
   with_rows_for(k, [&] {
     const double start = MPI_Wtime();
     if (own_neighbors_.empty())
-      pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, models_[k]->info().cutoff, edges_);
+      pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, models_[k]->info().cutoff, edges_,
+                              watches ? outside_.limits() : pair_cace::ContactLimits(), outside_.contacts());
     else
       find_own_edges(k);
     times_.edges += MPI_Wtime() - start;
@@ -231,7 +245,7 @@ void PairCACE::tally_virials_of_atoms(int k, double share)
 void PairCACE::stop_from_this_rank(const std::string &problem)
 {
   try {
-    error->one(FLERR, "Pair style cace: {}", problem);
+    error->one(FLERR, "Pair style cace: {}{}", problem, outside_.untold());
   } catch (...) {
     std::fflush(nullptr);
     if (comm->nprocs > 1) std::this_thread::sleep_for(std::chrono::milliseconds(300));

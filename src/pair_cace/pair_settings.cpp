@@ -59,6 +59,16 @@ std::string word_of(DeviceChoice device)
   return device.index < 0 ? "cuda" : "cuda:" + std::to_string(device.index);
 }
 
+const std::vector<std::pair<std::string, OutsideChoice>> choices_of_outside{
+    {"stop", OutsideChoice::stop}, {"warn", OutsideChoice::warn}, {"ignore", OutsideChoice::ignore}};
+
+std::string word_of(OutsideChoice choice)
+{
+  return std::find_if(choices_of_outside.begin(), choices_of_outside.end(), [&](const auto &known) {
+           return known.second == choice;
+         })->first;
+}
+
 bool lies_between(const std::string &symbol, const std::vector<std::string> &trained)
 {
   const auto [low, high] = std::minmax_element(trained.begin(), trained.end(),
@@ -86,6 +96,8 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
       settings.extrapolate = one_of<bool>(lmp, keyword, next(), {{"yes", true}, {"no", false}});
     } else if (keyword == "committee") {
       settings.first_drives = one_of<bool>(lmp, keyword, next(), {{"mean", false}, {"first", true}});
+    } else if (keyword == "outside") {
+      settings.outside = one_of<OutsideChoice>(lmp, keyword, next(), choices_of_outside);
     } else if (keyword == "deviation") {
       const std::string every = next();
       settings.deviation_file = next();
@@ -96,7 +108,7 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
       settings.deviation_every = utils::inumeric(FLERR, every, false, lmp);
     } else {
       lmp->error->all(FLERR, "Pair style cace: expected one of the keywords device, neighbors, "
-                             "extrapolate, committee and deviation, got '{}'", keyword);
+                             "extrapolate, outside, committee and deviation, got '{}'", keyword);
     }
   }
   return settings;
@@ -110,7 +122,8 @@ std::vector<std::string> words_of(const PairSettings &settings)
                          : settings.neighbors == NeighborChoice::lammps ? "lammps"
                                                                         : "auto",
       "extrapolate", settings.extrapolate ? "yes" : "no",
-      "committee",   settings.first_drives ? "first" : "mean"};
+      "committee",   settings.first_drives ? "first" : "mean",
+      "outside",     word_of(settings.outside)};
   if (settings.deviation_every > 0)
     words.insert(words.end(),
                  {"deviation", std::to_string(settings.deviation_every), settings.deviation_file});
@@ -240,6 +253,8 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
                         plural(info.n_layers), info.dtype, info.portable ? ", portable: slow" : "",
                         models[k]->device(), models[k]->threads(),
                         plural(models[k]->threads()));
+    if (!info.trained_on.is_known())
+      text += "  its file does not say what it was trained on: nothing will be said of atoms closer than there\n";
     if (info.values_per_ghost > 0 && lmp->comm->nprocs > 1)
       text += fmt::format("  {} MPI ranks; between layers, up to {} values go to every ghost atom and "
                           "as many come back\n", lmp->comm->nprocs, info.values_per_ghost);

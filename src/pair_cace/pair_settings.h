@@ -2,6 +2,7 @@
 #pragma once
 
 #include "exported_model.h"
+#include "outside_training.h"
 
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ struct PairSettings {
   bool first_drives = false;      // of a committee: its first model, otherwise the mean
   int deviation_every = 0;        // steps; 0: no file
   std::string deviation_file;
+  OutsideChoice outside = OutsideChoice::warn;    // of what the models were trained on
 };
 
 // error->all on unknown keywords and values.

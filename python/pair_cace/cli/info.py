@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import pathlib
+from collections.abc import Iterator
 
 import click
+
+CELLS_OF_A_LINE = 6  # of the table of closest distances
 
 
 @click.command()
@@ -17,7 +21,7 @@ def info(model: pathlib.Path, as_json: bool) -> None:
 
 
 def show_info(path: pathlib.Path, as_json: bool) -> None:
-    """Print kind, elements, cutoff, precision, E0, hyperparameters and provenance."""
+    """Print kind, elements, cutoff, precision, E0, hyperparameters, provenance, and the training data."""
     from ..io.loading import load_model
 
     _, found = load_model(path)
@@ -33,7 +37,10 @@ def show_info(path: pathlib.Path, as_json: bool) -> None:
         "hyperparameters": found.hyperparameters.model_dump(mode="json"),
         "provenance": found.provenance,
     }
+    extent = found.trained_on
     if as_json:
+        content["trained_on"] = extent and extent.model_dump(mode="json")
+        content["errors"] = found.errors
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     for key, value in content.items():
@@ -45,3 +52,47 @@ def show_info(path: pathlib.Path, as_json: bool) -> None:
         else:
             value = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
             click.echo(f"{key + ':':24} {value}")
+    for line in [*_lines_of_extent(extent), *_lines_of_errors(found.errors)]:
+        click.echo(line)
+
+
+def _lines_of_extent(extent) -> Iterator[str]:
+    """What the model was trained on, for people."""
+    if extent is None:
+        yield f"{'trained on:':24} not known"
+        return
+    from ..io.training_extent import ranges_text
+
+    yield f"{'trained on:':24} {extent.n_structures} structures, {extent.n_atoms} atoms"
+    if not extent.is_whole:
+        yield "  and before on data that are not known, which the following does not hold"
+    yield f"closest in training (Å, up to {extent.cutoff:g} Å):"
+    cells = []
+    for a, b in extent.pairs():
+        distance = extent.closest_of(a, b)
+        known = "?" if distance is None else "none" if math.isinf(distance) else f"{distance:.2f}"
+        cells.append(f"{a + '-' + b:6}{known:>6}")
+    for k in range(0, len(cells), CELLS_OF_A_LINE):
+        yield "  " + "    ".join(cells[k : k + CELLS_OF_A_LINE])
+    for name, densities in (
+        ("density around atoms", extent.densities),
+        ("mean over a structure", extent.mean_densities),
+    ):
+        yield f"{name} (atoms/Å³):"
+        for symbol, ranges in densities.items():
+            yield f"  {symbol + ':':6} {ranges_text(ranges)}"
+    if extent.cell_densities:
+        yield f"{'density of cells:':24} {ranges_text(extent.cell_densities)} atoms/Å³"
+
+
+def _lines_of_errors(errors: dict[str, dict[str, float]]) -> Iterator[str]:
+    """RMSE and MAE of every part of the data, for people."""
+    if not errors:
+        yield f"{'errors:':24} not known"
+        return
+    yield f"errors:{'RMSE':>25}{'MAE':>10}"
+    for part, found in errors.items():
+        for quantity, unit in (("energy", "meV/atom"), ("force", "meV/Å"), ("stress", "meV/Å³")):
+            if f"{quantity}_rmse" in found:
+                rmse, mae = (1e3 * found[f"{quantity}_{kind}"] for kind in ("rmse", "mae"))
+                yield f"  {part:8}{quantity:8}{rmse:14.3f}{mae:10.3f} {unit}"

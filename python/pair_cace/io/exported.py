@@ -23,6 +23,7 @@ from ..nn.derivatives import predict
 from .kinds import expect_kind
 from .model_info import ModelInfo
 from .probe import probe_structure
+from .training_extent import TrainingExtent
 
 _TEXT = (
     "format_version", "cutoff", "elements", "n_layers", "values_per_ghost", "n_descriptors",
@@ -30,6 +31,7 @@ _TEXT = (
     "length_unit", "energy_unit",
 )  # fmt: skip
 _JSON = ("E0", "hyperparameters", "provenance")
+_TRAINING = ("training", "training_extent")  # JSON, and lines for the pair style; absent if not known
 
 # Largest deviation of an export from its checkpoint in float64, relative to the largest value.
 AGREEMENT = {"float64": 1e-10, "float32": 1e-3}
@@ -76,7 +78,7 @@ def export_model(
 def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     """Read an exported model. Raises CaceError if ``path`` is none, or of another format."""
     expect_kind(path, "exported")
-    metadata = dict.fromkeys(_TEXT + _JSON, "")
+    metadata = dict.fromkeys(_TEXT + _JSON + _TRAINING, "")
     try:
         with _quiet():
             model = torch.jit.load(str(path), map_location="cpu", _extra_files=metadata)
@@ -91,6 +93,8 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
             f"expected format {_core.model_format_version} in {path}, got format "
             f"{metadata['format_version']}; export it with this version of pair_cace, or update"
         )
+    training = json.loads(metadata["training"] or "{}")
+    extent = training.get("extent")
     info = ModelInfo(
         kind="exported model",
         format_version=_core.model_format_version,
@@ -100,6 +104,8 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         provenance=json.loads(metadata["provenance"]),
         portable=metadata["portable"] == "yes",
+        trained_on=TrainingExtent.model_validate(extent) if extent else None,
+        errors=training.get("errors", {}),
     )
     return model.eval(), info
 
@@ -120,7 +126,18 @@ def _metadata(info: ModelInfo, dtype: str, portable: bool) -> dict[str, str]:
         "E0": json.dumps(info.E0),
         "hyperparameters": settings.model_dump_json(),
         "provenance": json.dumps(info.provenance | {"exported_by": _exported_by()}),
-    }
+    } | _training(info)
+
+
+def _training(info: ModelInfo) -> dict[str, str]:
+    extent = info.trained_on
+    files = {}
+    if extent:
+        files["training_extent"] = extent.text()
+    if extent or info.errors:
+        content = {"extent": extent and extent.model_dump(mode="json"), "errors": info.errors}
+        files["training"] = json.dumps(content)
+    return files
 
 
 def _exported_by() -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..nn import Hyperparameters
+from .training_extent import TrainingExtent
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,9 @@ class ModelInfo:
     n_parameters: int
     provenance: dict  # where the weights come from, what made the file
     portable: bool = False  # exported for torch alone
+    trained_on: TrainingExtent | None = None  # None: not known
+    # By part of the data, "valid" and "test": "energy_rmse" and so on, see Evaluation.errors; empty: not known.
+    errors: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def elements(self) -> tuple[str, ...]:

@@ -14,10 +14,11 @@ from ..composition import compositions
 from ..error_table import digits, errors_as_json
 from ..evaluation import TO_GPA, Evaluation
 from ..files import written_whole
+from ..io.checkpoint import add_errors
 from ..plotting import plot_learning_curve, plot_parity
 from .config import Config
 from .data import Part
-from .data_diagnosis import label_warnings, slope_lines
+from .data_diagnosis import UNSEEN, label_warnings, slope_lines
 from .outcome import Outcome, outcome_of
 from .parent_and_child import lines_of, read_rows
 from .run_folder import RunFolder
@@ -41,8 +42,11 @@ def write_report(
     """Evaluate the best model; writes report.md, report.json and pictures.
 
     command   that was typed to start the run
+    The errors on data that were not trained on go into the checkpoint of the best model as well.
     """
     outcome = outcome_of(folder, data, config)
+    unseen = {name: outcome.found[name].errors() for name in UNSEEN if name in outcome.found}
+    add_errors(folder.best, unseen)
     for name, evaluation in outcome.found.items():
         title = f"best model, {name} data"
         plot_parity(evaluation, folder.path / f"parity-{name}.png", title, outcome.info.E0)

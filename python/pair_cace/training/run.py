@@ -17,6 +17,7 @@ from ..errors import CaceError
 from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
 from ..io.model_info import ModelInfo
+from ..io.training_extent import TrainingExtent
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict_energies
 from ..operations import keep_freed_memory
@@ -26,6 +27,7 @@ from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data, store_opener
 from .data_summary import data_lines
 from .distributed import Processes, join_processes, leave_processes
+from .extent import extent_of
 from .initialization import fit_scales
 from .parent_and_child import compare, lines_of, write_rows
 from .provenance import provenance_of
@@ -81,11 +83,13 @@ def train(
         provenance = provenance_of(config, data, sources, base[1].provenance if base else None)
         if resume:
             _check_same_data(folder, provenance)
+        trained_on = None
         if processes.is_first:
             folder.write_provenance(provenance)
+            trained_on = _trained_on(config, base[1] if base else None, data["train"], watcher)
 
         def save(path: pathlib.Path, averaged: CACE) -> None:
-            save_checkpoint(path, averaged, settings, provenance)
+            save_checkpoint(path, averaged, settings, provenance, trained_on)
 
         train_part, replay_valid = data["train"], data.get("replay, valid")
         if replay_valid:
@@ -161,6 +165,22 @@ def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
             f"{', '.join(differing)}; leave the model section out"
         )
     return ModelSection(**shape)
+
+
+def _trained_on(
+    config: Config, base: ModelInfo | None, train: Part, watcher: Watcher
+) -> TrainingExtent:
+    """Of the new data, and of those that the model to start from was trained on."""
+    found = extent_of(train, config.model.cutoff)
+    if not base:
+        return found
+    if base.trained_on:
+        return base.trained_on.joined(found)
+    watcher.say(
+        f"{config.fine_tune.init_from} does not say what it was trained on; the new model will say what "
+        "is in these data alone"
+    )
+    return found.model_copy(update={"is_whole": False})
 
 
 def _check_refit(config: Config) -> None:

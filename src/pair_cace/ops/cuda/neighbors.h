@@ -20,10 +20,22 @@ __global__ void search_kernel(NeighborSearch task, int64_t begin, int64_t end)
   if (i < end) search_neighbors(task, i);
 }
 
+struct DeviceAtomic {
+  __device__ void add(int64_t *to, int64_t value) const
+  {
+    atomicAdd(reinterpret_cast<unsigned long long *>(to), static_cast<unsigned long long>(value));
+  }
+
+  __device__ void lower(int64_t *to, int64_t value) const
+  {
+    atomicMin(reinterpret_cast<long long *>(to), static_cast<long long>(value));
+  }
+};
+
 template <class Real> __global__ void select_kernel(EdgeSelection<Real> task, int64_t begin, int64_t end)
 {
   const int64_t i = begin + number_of_thread();
-  if (i < end) select_edges(task, i);
+  if (i < end) select_edges(task, i, DeviceAtomic());
 }
 
 template <class Real> __global__ void pad_kernel(EdgePadding<Real> task, int64_t begin, int64_t end)

@@ -12,7 +12,7 @@ template <class Real> const NeighborKernels<Real> &cpu_neighbor_kernels()
         for (int64_t i = begin; i < end; ++i) search_neighbors(task, i);
       },
       [](const EdgeSelection<Real> &task, int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) select_edges(task, i);
+        for (int64_t i = begin; i < end; ++i) select_edges(task, i, HostAtomic());
       },
       [](const EdgePadding<Real> &task, int64_t begin, int64_t end) {
         for (int64_t e = begin; e < end; ++e) pad_edges(task, e);

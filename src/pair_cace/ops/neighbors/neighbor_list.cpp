@@ -106,6 +106,19 @@ Tensor edges_of_receivers(const Tensor &positions, const Neighbors &neighbors, c
   return count;
 }
 
+ContactWatch watch_of(const ContactTensors &tensors, int64_t *contacts)
+{
+  static_assert(sizeof(Contact) == 2 * sizeof(int64_t));
+  ContactWatch watch;
+  watch.species = data_of<int64_t>(tensors.species);
+  watch.kinds = data_of<int64_t>(tensors.kinds);
+  watch.limit_squared = data_of<double>(tensors.limit_squared);
+  watch.largest_squared = data_of<double>(tensors.largest_squared);
+  watch.n_kinds = tensors.largest_squared.size(0);
+  watch.contacts = reinterpret_cast<Contact *>(contacts);
+  return watch;
+}
+
 }    // namespace
 
 Neighbors search_neighbors(const Tensor &positions, int64_t n_receivers, double reach)
@@ -145,7 +158,8 @@ int64_t count_edges(const Tensor &positions, const Neighbors &neighbors, const T
 }
 
 SelectedEdges select_edges(const Tensor &positions, const Neighbors &neighbors, const Tensor &sender_of_point,
-                           double cutoff, at::ScalarType type, std::optional<int64_t> wanted_capacity)
+                           double cutoff, at::ScalarType type, std::optional<int64_t> wanted_capacity,
+                           const ContactTensors &watch, bool wants_densities)
 {
   const c10::DeviceGuard on_device(positions.device());
   const auto integers = sender_of_point.options();
@@ -153,11 +167,13 @@ SelectedEdges select_edges(const Tensor &positions, const Neighbors &neighbors, 
   const Tensor first = first_of(edges_of_receivers(positions, neighbors, sender_of_point, cutoff));
   const int64_t capacity = wanted_capacity ? *wanted_capacity : first[n].item<int64_t>();
   SelectedEdges edges;
-  edges.found = at::cat({first.slice(0, n), at::full({1}, -1, integers)});
+  edges.found = at::cat({first.slice(0, n), at::full({1}, -1, integers),
+                         watch.is_watching() ? watch.none : at::empty({0}, integers)});
   edges.first_edge = first.clamp_max(capacity);
   edges.vectors = at::empty({capacity, 3}, positions.options().dtype(type));
   edges.senders = at::empty({capacity}, integers);
   edges.receivers = at::empty({capacity}, integers);
+  if (wants_densities) edges.densities = at::empty({n}, positions.options());
   AT_DISPATCH_FLOATING_TYPES(type, "select_edges", [&] {
     const NeighborKernels<scalar_t> &kernels = neighbor_kernels<scalar_t>(positions);
     auto task = selection<scalar_t>(positions, neighbors, sender_of_point, cutoff);
@@ -167,6 +183,8 @@ SelectedEdges select_edges(const Tensor &positions, const Neighbors &neighbors, 
     task.senders = data_of<int64_t>(edges.senders);
     task.receivers = data_of<int64_t>(edges.receivers);
     task.same_place = data_of<int64_t>(edges.found) + 1;
+    if (watch.is_watching()) task.watch = watch_of(watch, task.same_place + 1);
+    if (wants_densities) task.densities = data_of<double>(edges.densities);
     for_all(n, positions, work_of_receiver, task, kernels.select);
     // Senders are rows; there is at least one for each receiver.
     for_all(capacity, positions, 1, EdgePadding<scalar_t>{task, n, n}, kernels.pad);

@@ -20,13 +20,23 @@ struct Neighbors {
   int64_t n_receivers() const { return first.size(0) - 1; }
 };
 
+// ContactLimits on the device of the positions, the atomic numbers of all rows, (rows,) int64, and what there is to begin
+// with, no Contact of any pair of kinds, as int64.
+struct ContactTensors {
+  Tensor species, kinds, limit_squared, largest_squared, none;
+
+  bool is_watching() const { return largest_squared.defined(); }
+};
+
 // Edges in order of receivers; behind first_edge[receivers] there is padding, edges longer than the cutoff, which add
 // nothing to anything.
 struct SelectedEdges {
   Tensor vectors;               // (capacity, 3) Å
   Tensor senders, receivers;    // (capacity,) int64
   Tensor first_edge;            // (receivers + 1,) int64
-  Tensor found;                 // (2,) int64: number of edges; PointPair at the same place, packed, or −1
+  Tensor found;                 // int64: number of edges; PointPair at the same place, packed, or −1; then, if somebody
+                                // watches, the Contact of every pair of kinds
+  Tensor densities;             // (receivers,) float64 atoms/Å³, if they are wanted
 };
 
 // Points closer than `reach` (Å) to the first n_receivers of `positions` (points, 3) float64.
@@ -38,7 +48,9 @@ struct SelectedEdges {
 // without a capacity there is room for all of them, which waits for the device.
 [[gnu::visibility("default")]] SelectedEdges select_edges(const Tensor &positions, const Neighbors &neighbors,
                                                           const Tensor &sender_of_point, double cutoff,
-                                                          at::ScalarType type, std::optional<int64_t> capacity);
+                                                          at::ScalarType type, std::optional<int64_t> capacity,
+                                                          const ContactTensors &watch = {},
+                                                          bool wants_densities = false);
 
 // Their number. Waits for the device.
 [[gnu::visibility("default")]] int64_t count_edges(const Tensor &positions, const Neighbors &neighbors,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cell_grid.h"
+#include "contacts.h"
 
 #include <cstdint>
 
@@ -83,6 +84,8 @@ template <class Real> struct EdgeSelection {
   Real *vectors = nullptr;                // (capacity, 3) Å
   int64_t *senders = nullptr, *receivers = nullptr;    // (capacity,)
   int64_t *same_place = nullptr;          // two points at one place, see PointPair; as it was if there are none
+  ContactWatch watch;
+  double *densities = nullptr;            // (receivers,) atoms/Å³, see contacts.h; null: not wanted
 };
 
 template <class Real, class Visit>
@@ -96,27 +99,40 @@ PAIR_CACE_HD void visit_edges(const EdgeSelection<Real> &task, int64_t i, const 
     const double r[3] = {x[0] - y[0], x[1] - y[1], x[2] - y[2]};
     const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
     if (r_squared >= cutoff_squared || sender < 0) continue;
-    if (r_squared < same_place_squared && task.same_place) *task.same_place = PointPair{i, j}.packed();
-    visit(sender, r);
+    visit(j, sender, r, r_squared);
   }
 }
 
-template <class Real> PAIR_CACE_HD void select_edges(const EdgeSelection<Real> &task, int64_t i)
+// `Atomic` as in ContactWatch.
+template <class Real, class Atomic>
+PAIR_CACE_HD void select_edges(const EdgeSelection<Real> &task, int64_t i, const Atomic &atomic)
 {
   if (task.count) {
     int64_t n = 0;
-    visit_edges(task, i, [&](int64_t, const double *) { ++n; });
+    visit_edges(task, i, [&](int64_t, int64_t, const double *, double) { ++n; });
     task.count[i] = n;
     return;
   }
+  const double bound = task.watch.bound_squared(i);
+  const double remarkable = bound > same_place_squared ? bound : same_place_squared;    // few edges are shorter
   int64_t e = task.first_edge[i];
-  visit_edges(task, i, [&](int64_t sender, const double *r) {
+  visit_edges(task, i, [&](int64_t j, int64_t sender, const double *r, double r_squared) {
+    if (r_squared < remarkable) {
+      if (r_squared < same_place_squared) *task.same_place = PointPair{i, j}.packed();
+      if (r_squared < bound) task.watch.note(i, sender, r_squared, atomic);
+    }
     if (e >= task.capacity) return;
     task.senders[e] = sender;
     task.receivers[e] = i;
     for (int k = 0; k < 3; ++k) task.vectors[3 * e + k] = static_cast<Real>(r[k]);
     ++e;
   });
+  if (!task.densities) return;
+  double sum = 0.0;
+  visit_edges(task, i, [&](int64_t, int64_t, const double *, double r_squared) {
+    sum += density_weight(r_squared, task.cutoff * task.cutoff);
+  });
+  task.densities[i] = density_of(sum, task.cutoff);
 }
 
 // Fills the places behind the last edge with edges of twice the cutoff, whose senders are all rows in turn.
