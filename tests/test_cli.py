@@ -31,9 +31,12 @@ def test_the_command_is_installed():
     assert run.returncode == 0 and __version__ in run.stdout
 
 
-@pytest.mark.parametrize("verb", [(), ("convert",), ("export",), ("info",), ("eval",)])
+VERBS = ["", "check", "compare", "convert", "eval", "export", "info", "train"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_help(verb):
-    run = cace(*verb, "--help")
+    run = cace(*verb.split(), "--help")
     assert run.returncode == 0 and run.stdout.startswith("Usage:")
 
 
@@ -96,6 +99,8 @@ def test_eval_finds_the_errors_that_were_put_in(folder):
     assert errors["force on O"]["rmse"] == pytest.approx(0.010, abs=1e-9)
     assert errors["force on H"]["mae"] == pytest.approx(0.020, abs=1e-9)
     assert errors["stress"]["rmse"] == pytest.approx(0.003, abs=1e-9)
+    assert errors["stress in GPa"]["rmse"] == pytest.approx(0.003 * 160.21766, abs=1e-5)
+    assert re.search(r"stress +│ +0\.481 │ +0\.481 │ GPa", run.stdout)
     assert "2 frames, 38 atoms" in run.stdout and "force on O" in run.stdout
     assert (folder / "parity.png").read_bytes().startswith(b"\x89PNG")
 
@@ -121,7 +126,7 @@ def test_eval_writes_what_it_predicts(folder, tmp_path):
 
 def test_eval_by_groups(folder, tmp_path):
     frames = [ase.io.read(folder / name) for name in ("one.traj", "two.traj", "one.traj")]
-    for atoms, group in zip(frames, ("crystal", "melt", None), strict=True):
+    for atoms, group in zip(frames, ("[/crystal]", "melt", None), strict=True):
         if group:
             atoms.info["config_type"] = group
     ase.io.write(tmp_path / "all.traj", frames)
@@ -131,10 +136,11 @@ def test_eval_by_groups(folder, tmp_path):
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     groups = json.loads((tmp_path / "e.json").read_text())["by"]
-    assert list(groups) == ["crystal", "melt", "no config_type"] and "melt" in run.stdout
-    assert groups["no config_type"] == groups["crystal"]
+    assert list(groups) == ["[/crystal]", "melt", "no config_type"] and "[/crystal]" in run.stdout
+    assert re.search(r"melt +│ +1 │ .* 3\.000 │ +0\.481 │", run.stdout)
+    assert groups["no config_type"] == groups["[/crystal]"]
     assert [one["n_atoms"] for one in groups.values()] == [14, 24, 14]
-    assert groups["crystal"]["energy_shift"] == pytest.approx(0.502, abs=1e-9)
+    assert groups["[/crystal]"]["energy_shift"] == pytest.approx(0.502, abs=1e-9)
     assert groups["melt"]["energy_shift"] == pytest.approx(0.498, abs=1e-9)
     assert groups["melt"]["errors"]["force on O"]["rmse"] == pytest.approx(0.010, abs=1e-9)
     run = cace("eval", "m.pt", "one.traj", "--by", "kind", cwd=folder)

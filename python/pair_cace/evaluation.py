@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import ase.units
 import numpy as np
 import torch
 from ase.data import chemical_symbols
@@ -18,6 +19,7 @@ from .data.reading import Frame
 from .nn.derivatives import predict
 
 QUANTITIES = ("energies", "forces", "stresses")
+TO_GPA = 1.0 / ase.units.GPa  # from eV/Å³
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,18 @@ class Evaluation:
         }
         return {symbol: pairs for symbol, pairs in found.items() if pairs}
 
+    @cached_property
+    def energy_errors_of_frames(self) -> np.ndarray:
+        """(S,) eV/atom, with sign; NaN where there is no label."""
+        return (self.predicted["energies"] - self.labels["energies"]) / self.atoms_of_frames
+
+    @cached_property
+    def force_rmse_of_frames(self) -> np.ndarray:
+        """(S,) eV/Å; NaN where there is no label."""
+        squares = ((self.predicted["forces"] - self.labels["forces"]) ** 2).sum(axis=1)
+        first = np.cumsum(self.atoms_of_frames) - self.atoms_of_frames
+        return np.sqrt(np.add.reduceat(squares, first) / (3 * self.atoms_of_frames))
+
     def _pairs(self, name: str, divisor=1.0, select=slice(None)) -> Pairs | None:
         reference, predicted = (x[name][select] / divisor for x in (self.labels, self.predicted))
         known = np.isfinite(reference)  # a prediction that is NaN is one, and is to be seen
@@ -137,6 +151,7 @@ class Evaluation:
                 yield f"force on {element}", "meV/Å", 1e3, pairs
         if self.stress:
             yield "stress", "meV/Å³", 1e3, self.stress
+            yield "stress", "GPa", TO_GPA, self.stress
 
 
 def graphs_of(

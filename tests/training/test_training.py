@@ -113,13 +113,12 @@ def test_a_run_learns_and_leaves_what_it_promises(config_file, tmp_path):
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names >= {
         "config.yaml", "provenance.json", "metrics.csv", "best.cace.pt", "last.cace.pt", "state.pt",
-        "report.md", "learning-curve.png", "parity-valid.png",
+        "report.md", "report.json", "learning-curve.png", "parity-valid.png", "parity-train.png",
     }  # fmt: skip
-    report = (tmp_path / "run" / "report.md").read_text()
-    assert "| valid | force |" in report
-    assert (
-        re.search("- train: [0-9]+ structures, [0-9]+ atoms", report) and "- E0 of Au: " in report
-    )
+    report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+    assert "| force | meV/Å |" in report
+    assert re.search("- train: [0-9]+ structures, [0-9]+ atoms", report)
+    assert "- E0 of Au: " in report
     _, info = load_checkpoint(tmp_path / "run" / "best.cace.pt")
     assert info.elements == ("Cu", "Au") and "trained_with" in info.provenance
     export_checkpoint(tmp_path / "run" / "best.cace.pt", tmp_path / "model.pt", None)

@@ -8,6 +8,8 @@ import click
 
 from .. import __version__
 from ..errors import CaceError
+from .check import check
+from .compare import compare
 from .convert import convert
 from .demo import demo
 from .eval import evaluate_command
@@ -23,6 +25,7 @@ def cace() -> None:
 
     \b
     To see it work:      cace demo
+    Data of yours:       cace check my-data.xyz
     A model of yours:    cace train --template quick > config.yaml
                          cace train config.yaml data.train=my-data.xyz
     A published model:   cace convert water.pth -o water.cace.pt
@@ -34,7 +37,7 @@ def cace() -> None:
     """
 
 
-for verb in (demo, train, export, info, evaluate_command, convert):
+for verb in (demo, check, train, compare, export, info, evaluate_command, convert):
     cace.add_command(verb)
 
 

@@ -22,7 +22,7 @@ LABELS = ("energy", "forces", "stress")
 )  # fmt: skip
 @click.option(
     "--json", "json_file", type=click.Path(path_type=pathlib.Path),
-    help="Write the errors here as JSON, in eV and Å.",
+    help="Write the errors here as JSON, in eV and Å; those of stresses in GPa, too.",
 )  # fmt: skip
 @click.option(
     "--write", "write_file", type=click.Path(path_type=pathlib.Path),
@@ -73,7 +73,8 @@ def evaluate_command(
 
     MODEL is a checkpoint or an exported model. The table has root-mean-square and mean absolute
     errors of energy per atom, as it is and after the best constant shift per atom (models and data
-    often differ in the zero of energy), of forces, in all and by element, and of stresses.
+    often differ in the zero of energy), of forces, in all and by element, and of stresses. The plot
+    shows energies after E0 of the model, coloured by composition.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -138,7 +139,8 @@ def evaluate_command(
     if plot:
         from ..plotting import plot_parity
 
-        plot_parity(evaluation, plot, f"{model.name} on {', '.join(path.name for path in data)}")
+        title = f"{model.name} on {', '.join(path.name for path in data)}"
+        plot_parity(evaluation, plot, title, info.E0)
         click.echo(f"{plot}: parity plot")
 
 
@@ -178,15 +180,19 @@ def _print_groups(key: str, of_groups) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ..evaluation import TO_GPA
+
     table = Table(title="root-mean-square errors")
     table.add_column(key)
-    for column in ("frames", "energy\nmeV/atom", "force\nmeV/Å", "stress\nmeV/Å³"):
+    for column in ("frames", "energy\nmeV/atom", "force\nmeV/Å", "stress\nmeV/Å³", "stress\nGPa"):
         table.add_column(column, justify="right")
     for name, one in of_groups.items():
-        errors = (one.energy_per_atom, one.force, one.stress)
-        in_milli = [f"{1e3 * pairs.rmse:.3f}" if pairs else "" for pairs in errors]
-        table.add_row(name, str(one.n_frames), *in_milli)
-    Console().print(table)
+        errors = [
+            (one.energy_per_atom, 1e3), (one.force, 1e3), (one.stress, 1e3), (one.stress, TO_GPA)
+        ]  # fmt: skip
+        in_units = [f"{factor * pairs.rmse:.3f}" if pairs else "" for pairs, factor in errors]
+        table.add_row(name, str(one.n_frames), *in_units)
+    Console(markup=False, emoji=False).print(table)
 
 
 def _print_table(evaluation) -> None:
@@ -202,7 +208,7 @@ def _print_table(evaluation) -> None:
     for name, unit, factor, pairs in evaluation.rows():
         rmse, mae = factor * pairs.rmse, factor * pairs.mae
         table.add_row(name, f"{rmse:.3f}", f"{mae:.3f}", unit, str(pairs.reference.size))
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
     if evaluation.energy_per_atom:
         click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
 
@@ -237,14 +243,18 @@ def _write_json(evaluation, of_groups, path: pathlib.Path) -> None:
 
 
 def _content(evaluation) -> dict:
+    errors = {}
+    for name, unit, factor, pairs in evaluation.rows():
+        if unit == "GPa":
+            name = "stress in GPa"
+        else:
+            factor = 1.0
+        errors[name] = {
+            "rmse": factor * pairs.rmse, "mae": factor * pairs.mae, "values": pairs.reference.size
+        }  # fmt: skip
     content = {
-        "n_frames": evaluation.n_frames,
-        "n_atoms": evaluation.n_atoms,
-        "errors": {
-            name: {"rmse": pairs.rmse, "mae": pairs.mae, "values": pairs.reference.size}
-            for name, _, _, pairs in evaluation.rows()
-        },
-    }
+        "n_frames": evaluation.n_frames, "n_atoms": evaluation.n_atoms, "errors": errors
+    }  # fmt: skip
     if evaluation.energy_per_atom:
         content["energy_shift"] = evaluation.energy_shift
     return content

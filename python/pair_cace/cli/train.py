@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib.resources
 import os
 import pathlib
+import shlex
 import sys
+import textwrap
 import time
 
 import click
 
 from ..errors import CaceError
 from ..files import typed
-from ..training.watcher import Watcher, duration
+from ..training.watcher import Watcher, duration, with_log
+from .tables import print_errors
 
 TEMPLATES = ("quick", "water", "molecule", "alloy", "finetune")
 
@@ -24,9 +27,17 @@ TEMPLATES = ("quick", "water", "molecule", "alloy", "finetune")
     "--template", type=click.Choice(TEMPLATES),
     help="Print a commented config to start from, and do nothing else.",
 )  # fmt: skip
+@click.option(
+    "--keys", is_flag=True,
+    help="Print all keys of a config with type, default, unit and a sentence, and do nothing else.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run in the folder of the config.")
 def train(
-    config: pathlib.Path | None, overrides: tuple[str, ...], template: str | None, resume: bool
+    config: pathlib.Path | None,
+    overrides: tuple[str, ...],
+    template: str | None,
+    keys: bool,
+    resume: bool,
 ) -> None:
     """Train a model as the file CONFIG says; keys can be overridden on the command line.
 
@@ -41,6 +52,11 @@ def train(
     if template:
         click.echo(template_text(template), nl=False)
         return
+    if keys:
+        from ..training.keys import keys_text
+
+        click.echo(keys_text(), nl=False)
+        return
     if config is None:
         raise CaceError("expected a config file; `cace train --template quick` prints one")
     train_from_file(config, overrides, resume)
@@ -53,7 +69,7 @@ def template_text(name: str) -> str:
 
 
 def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bool) -> None:
-    """Read ``config``, train, write the report, and print its table."""
+    """Read ``config``, train, write the report, and print its table and its verdict."""
     from ..training.config import load_config
 
     # A mistake in the config is reported before torch takes seconds to load.
@@ -67,7 +83,7 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
     watcher = _Printer() if first else Watcher()
 
     def report(folder, data, loaded_config) -> None:
-        print_errors(write_report(folder, data, loaded_config))
+        print_report(write_report(folder, data, loaded_config, command_line()), folder.log)
 
     with Interruption() as interruption:
         try:
@@ -86,26 +102,29 @@ def train_from_file(config: pathlib.Path, overrides: tuple[str, ...], resume: bo
         click.echo(f"{folder.best}: best model; next: cace export {typed(folder.best)} -o model.pt")
 
 
-def print_errors(found) -> None:
-    """A table of the errors of each part of the data."""
-    from rich.console import Console
-    from rich.table import Table
+def command_line() -> str:
+    """What was typed, in one line that can be typed again."""
+    program = pathlib.Path(sys.argv[0]).name
+    program = "python -m pair_cace" if program == "__main__.py" else program
+    return f"{program} {shlex.join(sys.argv[1:])}"
 
-    table = Table(title="errors of the best model")
-    for column in ("data", "quantity"):
-        table.add_column(column)
-    for column in ("RMSE", "MAE"):
-        table.add_column(column, justify="right")
-    table.add_column("unit")
-    for name, evaluation in found.items():
-        for quantity, unit, factor, pairs in evaluation.rows():
-            table.add_row(
-                name, quantity, f"{factor * pairs.rmse:.3f}", f"{factor * pairs.mae:.3f}", unit
-            )
-    Console().print(table)
+
+def print_report(report, log: pathlib.Path) -> None:
+    """Errors, and what they mean; the latter also at the end of the file ``log``."""
+    print_errors(report.outcome.found, report.outcome.info.E0)
+    say = with_log(_Sentences(), log).say
+    for sentence in report.verdict:
+        say(sentence)
 
 
 SECONDS_OF_SILENCE = 60  # without a terminal, after which a line says how far something is
+
+
+class _Sentences(Watcher):
+    """Prints what it is told to say as entries of a list."""
+
+    def say(self, text):
+        click.echo(textwrap.fill(text, 96, initial_indent="- ", subsequent_indent="  "))
 
 
 class _Printer(Watcher):

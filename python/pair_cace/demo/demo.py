@@ -13,7 +13,8 @@ import torch
 import yaml
 
 from ..cli.export import export_checkpoint
-from ..cli.train import print_errors, train_from_file
+from ..cli.tables import print_errors
+from ..cli.train import train_from_file
 from ..data.reading import read_frames
 from ..errors import CaceError
 from ..evaluation import Evaluation, evaluate, graphs_of
@@ -73,7 +74,7 @@ def run_demo(folder: pathlib.Path, epochs: int, steps: int) -> Outcome:
     click.echo("3. errors on frames of another trajectory")
     model, info = load_checkpoint(run.best)
     test = evaluate(model, graphs_of(read_frames(folder / "test.xyz"), info.cutoff, 400))
-    print_errors({"test": test})
+    print_errors({"test": test}, info.E0)
 
     click.echo("4. export for LAMMPS")
     export_checkpoint(run.best, folder / "model.pt", "float32")

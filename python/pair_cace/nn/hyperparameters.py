@@ -12,6 +12,11 @@ from .invariants import number_of_invariants
 MessageKind = Literal["M", "Ar", "Bchi"]
 
 
+def unit(name: str) -> dict[str, str]:
+    """The unit of a key, where the schema keeps it: ``Field(..., json_schema_extra=unit("Å"))``."""
+    return {"unit": name}
+
+
 class ModelShape(BaseModel):
     """Shape of a CACE model for any elements; symbols as in Cheng, npj Comput. Mater. 10, 157.
 
@@ -20,11 +25,18 @@ class ModelShape(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cutoff: float = Field(gt=0, allow_inf_nan=False, description="r_c, Å")
-    cutoff_exponent: int = Field(6, ge=2, le=12, description="p of the polynomial cutoff")
-    n_rbf: int = Field(6, ge=1, description="raw radial (Bessel) functions")
+    cutoff: float = Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="r_c, up to where an atom sees its neighbours",
+        json_schema_extra=unit("Å"),
+    )
+    cutoff_exponent: int = Field(
+        6, ge=2, le=12, description="p of the polynomial that goes to 0 at the cutoff"
+    )
+    n_rbf: int = Field(6, ge=1, description="number of raw radial (Bessel) functions")
     trainable_rbf: bool = Field(True, description="train the Bessel frequencies")
-    n_radial: int = Field(12, ge=1, description="mixed radial functions")
+    n_radial: int = Field(12, ge=1, description="number of mixed radial functions")
     n_atom_basis: int = Field(
         3,
         ge=1,
@@ -35,20 +47,27 @@ class ModelShape(BaseModel):
     )
     l_max: int = Field(3, ge=0, le=8, description="L, highest angular degree")
     nu_max: int = Field(3, ge=1, le=4, description="ν, highest body order of an invariant, minus 1")
-    n_layers: int = Field(0, ge=0, description="T, message-passing layers")
+    n_layers: int = Field(0, ge=0, description="T, number of message-passing layers")
     messages: tuple[MessageKind, ...] = Field(
         ("Bchi",), description="terms of a message: M (memory), Ar, Bchi; unused if n_layers is 0"
     )
     bchi_per_l: bool = Field(True, description="one Bchi weight per l, otherwise one for all")
     bchi_per_channel: bool = Field(True, description="one Bchi weight per channel, or one for all")
-    bchi_hidden: tuple[int, ...] = Field((), description="hidden layers of the Bchi network")
+    bchi_hidden: tuple[int, ...] = Field(
+        (), description="widths of the hidden layers of the Bchi network"
+    )
     avg_num_neighbors: float = Field(
         1.0, gt=0, allow_inf_nan=False, description="messages are divided by its square root"
     )
-    readout_hidden: tuple[int, ...] = Field((32, 16), description="hidden layers of the readout")
+    readout_hidden: tuple[int, ...] = Field(
+        (32, 16), description="widths of the hidden layers of the readout"
+    )
     readout_linear: bool = Field(True, description="add a linear readout to the network")
     zbl_cutoff: float | None = Field(
-        None, gt=0, description="Å; adds ZBL repulsion that is switched off there. Null: none"
+        None,
+        gt=0,
+        description="adds ZBL repulsion that is switched off there; null: none",
+        json_schema_extra=unit("Å"),
     )
 
     @field_validator("messages")

@@ -24,7 +24,7 @@ from pydantic import (
 
 from ..errors import CaceError
 from ..nn import Hyperparameters
-from ..nn.hyperparameters import ModelShape
+from ..nn.hyperparameters import ModelShape, unit
 
 UserPath = Annotated[pathlib.Path, AfterValidator(pathlib.Path.expanduser)]  # ~ is the home
 
@@ -76,17 +76,31 @@ class _Section(BaseModel):
 class KeysSection(_Section):
     """Names of the labels in the data files."""
 
-    energy: str | None = Field("energy", description="total energy, eV; none: do without")
-    forces: str | None = Field("forces", description="forces, eV/Å; none: do without")
+    energy: str | None = Field(
+        "energy",
+        description="name of the total energies; none: do without",
+        json_schema_extra=unit("eV"),
+    )
+    forces: str | None = Field(
+        "forces",
+        description="name of the forces; none: do without",
+        json_schema_extra=unit("eV/Å"),
+    )
     stress: str | None = Field(
-        "stress", description="stress, eV/Å³, tension positive as in ASE; none: do without"
+        "stress",
+        description="name of the stresses, tension positive as in ASE; none: do without",
+        json_schema_extra=unit("eV/Å³"),
     )
     virial: str | None = Field(
-        "virial", description="eV, as QUIP writes it; where there is no stress"
+        "virial",
+        description="name of the virials as QUIP writes them, taken where there is no stress",
+        json_schema_extra=unit("eV"),
     )
-    weight: str | None = Field("config_weight", description="weight of a configuration in the loss")
+    weight: str | None = Field(
+        "config_weight", description="name of the weight that a configuration has in the loss"
+    )
     config_type: str | None = Field(
-        "config_type", description="group that a frame belongs to, any word"
+        "config_type", description="name of the group that a frame belongs to, any word"
     )
 
 
@@ -94,12 +108,18 @@ class DataSection(_Section):
     """Where the data come from."""
 
     train: tuple[UserPath, ...] = Field(
-        min_length=1, description="file or list of files; patterns such as data/*.xyz are fine"
+        min_length=1,
+        description="files to train on, extended XYZ or whatever ASE reads; patterns such as "
+        "data/*.xyz are fine",
     )
     valid: tuple[UserPath, ...] | float = Field(
-        0.1, description="file(s), or the fraction of the training frames that is set aside"
+        0.1,
+        description="files to choose the best model with, or the fraction of the training frames "
+        "that is set aside for that",
     )
-    test: tuple[UserPath, ...] = Field((), description="file(s) for the report; optional")
+    test: tuple[UserPath, ...] = Field(
+        (), description="files that only the report looks at; optional"
+    )
     keys: KeysSection = KeysSection()
     config_type_weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         {},
@@ -111,10 +131,13 @@ class DataSection(_Section):
         description="energies of the elements: 'fit' by least squares, 'isolated' from frames with "
         "one atom in the training files or in isolated_atoms, or eV by element; 'keep' those of "
         "fine_tune.init_from, the default there; elements that the data do not have keep theirs",
+        json_schema_extra=unit("eV"),
     )
-    isolated_atoms: UserPath | None = Field(None, description="file of isolated atoms")
+    isolated_atoms: UserPath | None = Field(
+        None, description="file of isolated atoms, for E0: isolated"
+    )
     cache: UserPath | None = Field(
-        None, description="folder for neighbour lists; default: in the run folder"
+        None, description="folder for neighbour lists; null: in the run folder"
     )
 
     @model_validator(mode="before")
@@ -157,10 +180,12 @@ class DataSection(_Section):
 
 
 class ModelSection(ModelShape):
-    """Shape of the model; the elements come from the data. See ``nn.hyperparameters``."""
+    """Shape of the model; the elements come from the data."""
 
     avg_num_neighbors: float | Literal["auto"] = Field(
-        "auto", description="'auto': the mean number of neighbours in the training data"
+        "auto",
+        description="messages are divided by its square root; 'auto': the mean number of "
+        "neighbours in the training data",
     )
 
     def hyperparameters(self, elements: Iterable[str], mean_neighbors: float) -> Hyperparameters:
@@ -181,11 +206,32 @@ class ModelSection(ModelShape):
 class PhaseSection(_Section):
     """A part of the training with its own weights in the loss."""
 
-    epochs: int = Field(ge=1)
-    energy_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
-    force_weight: float = Field(1000.0, ge=0, allow_inf_nan=False)
-    stress_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
-    learning_rate: float | None = Field(None, gt=0, description="default: that of the optimizer")
+    epochs: int = Field(ge=1, description="how often all training structures are gone through")
+    energy_weight: float = Field(
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of the mean square error of energies per atom",
+        json_schema_extra=unit("1/(eV/atom)²"),
+    )
+    force_weight: float = Field(
+        1000.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of the mean square error of the components of forces",
+        json_schema_extra=unit("1/(eV/Å)²"),
+    )
+    stress_weight: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of the mean square error of the components of stresses; 0: labels of "
+        "stresses are not learned from",
+        json_schema_extra=unit("1/(eV/Å³)²"),
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, description="learning rate of this phase; null: that of the optimizer"
+    )
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "PhaseSection":
@@ -200,51 +246,110 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class OptimizerSection(_Section):
     """How steps are taken."""
 
-    kind: Literal["adam", "adamw", "muon"] = "adam"
-    learning_rate: float = Field(1e-2, gt=0, allow_inf_nan=False)
-    betas: tuple[Beta, Beta] = (0.99, 0.999)
-    weight_decay: float = Field(
-        0.0, ge=0, description="with muon: of the first layers of readout and Bchi alone"
+    kind: Literal["adam", "adamw", "muon"] = Field(
+        "adam",
+        description="adamw decays weights apart from the gradient; muon takes orthogonal steps in "
+        "the wide layers, and those of Adam elsewhere",
     )
-    clip_gradient_norm: float = Field(10.0, gt=0)
-    ema_decay: float = Field(0.99, ge=0, lt=1, description="0 switches the averaging off")
+    learning_rate: float = Field(
+        1e-2, gt=0, allow_inf_nan=False, description="by about how much a step changes a weight"
+    )
+    betas: tuple[Beta, Beta] = Field(
+        (0.99, 0.999),
+        description="how much of their averages the gradient and its square keep from step to step",
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        description="pull of the weights towards 0; with muon: of the first layers of readout and "
+        "Bchi alone",
+    )
+    clip_gradient_norm: float = Field(
+        10.0, gt=0, description="longer gradients are shortened to this norm"
+    )
+    ema_decay: float = Field(
+        0.99,
+        ge=0,
+        lt=1,
+        description="how much of the averaged weights, which are validated and kept, stays from "
+        "step to step; 0 switches the averaging off",
+    )
 
 
 class ScheduleSection(_Section):
     """How the learning rate changes within a phase; every phase starts it anew."""
 
-    kind: Literal["constant", "step", "cosine", "plateau"] = "step"
-    step_epochs: int = Field(20, ge=1, description="step: epochs between reductions")
-    factor: float = Field(0.5, gt=0, lt=1, description="step and plateau: reduction")
-    patience: int = Field(10, ge=1, description="plateau: epochs without improvement")
-    minimum: float = Field(1e-5, ge=0, description="no learning rate below this")
-    warmup_steps: int = Field(0, ge=0, description="steps of linear increase at the very start")
+    kind: Literal["constant", "step", "cosine", "plateau"] = Field(
+        "step",
+        description="step: reduced every step_epochs; cosine: falls to the minimum at the end of "
+        "the phase; plateau: reduced where validation does not improve",
+    )
+    step_epochs: int = Field(
+        20, ge=1, description="step: epochs between reductions", json_schema_extra=unit("epochs")
+    )
+    factor: float = Field(
+        0.5, gt=0, lt=1, description="step and plateau: what a reduction multiplies the rate with"
+    )
+    patience: int = Field(
+        10,
+        ge=1,
+        description="plateau: epochs without improvement before a reduction",
+        json_schema_extra=unit("epochs"),
+    )
+    minimum: float = Field(
+        1e-5, ge=0, description="step, cosine and plateau: no learning rate below this"
+    )
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        description="steps of linear increase at the very start of the run",
+        json_schema_extra=unit("steps"),
+    )
 
 
 class LossSection(_Section):
     """How an error becomes a loss."""
 
-    kind: Literal["mse", "huber"] = "mse"
-    huber_delta: float = Field(0.1, gt=0, description="eV/atom, eV/Å and eV/Å³")
+    kind: Literal["mse", "huber"] = Field(
+        "mse", description="mse: squares; huber: squares of small errors, linear in large ones"
+    )
+    huber_delta: float = Field(
+        0.1,
+        gt=0,
+        description="huber: errors above this count as large",
+        json_schema_extra=unit("eV/atom, eV/Å and eV/Å³"),
+    )
     energies: Literal["absolute", "relative"] = Field(
         "absolute",
-        description="relative: up to the mean error per atom of a batch, so that no step goes after "
-        "the constant that all energies share; it is fitted after every epoch",
+        description="absolute: errors of energies as they are; relative: up to the mean error per "
+        "atom of a batch, so that no step goes after the constant that all energies share; it is "
+        "fitted after every epoch",
     )
 
 
 class TrainingSection(_Section):
     """The course of a run."""
 
-    phases: tuple[PhaseSection, ...] = Field(min_length=1)
-    batch_size: int | None = Field(None, ge=1, description="structures in a batch")
-    batch_atoms: int | None = Field(None, ge=1, description="or: at most this many atoms")
-    batch_edges: int | None = Field(None, ge=1, description="or: at most this many edges")
-    dtype: Literal["float32", "float64"] = "float32"
-    device: str = "cpu"
-    seed: int = Field(0, ge=0)
+    phases: tuple[PhaseSection, ...] = Field(
+        min_length=1, description="parts of the training, one after the other"
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="structures in a batch; give this, batch_atoms or batch_edges"
+    )
+    batch_atoms: int | None = Field(None, ge=1, description="most atoms in a batch, instead")
+    batch_edges: int | None = Field(None, ge=1, description="most edges in a batch, instead")
+    dtype: Literal["float32", "float64"] = Field(
+        "float32", description="precision of the weights; energies are summed in float64 anyway"
+    )
+    device: str = Field("cpu", description="where to train: cpu, cuda or cuda:N")
+    seed: int = Field(
+        0, ge=0, description="of the first weights, of the split and of the order of structures"
+    )
     early_stopping: int | None = Field(
-        None, ge=1, description="end a phase after so many epochs without improvement"
+        None,
+        ge=1,
+        description="end a phase after so many epochs without improvement; null: never",
+        json_schema_extra=unit("epochs"),
     )
     refit_readout: bool = Field(
         False,
@@ -252,7 +357,10 @@ class TrainingSection(_Section):
         "data say that it is better",
     )
     max_bad_steps: int = Field(
-        20, ge=1, description="give up after so many steps in a row with a loss that is not finite"
+        20,
+        ge=1,
+        description="give up after so many steps in a row with a loss that is not finite",
+        json_schema_extra=unit("steps"),
     )
 
     @model_validator(mode="after")
@@ -287,8 +395,8 @@ class ReplaySection(_Section):
 
     @field_validator("data", mode="before")
     @classmethod
-    def _one_file_is_a_list(cls, value: Any) -> Any:
-        return [value] if isinstance(value, (str, pathlib.Path)) else value or ()
+    def _files(cls, value: Any) -> Any:
+        return data_files(value, "fine_tune.replay.data")
 
     @model_validator(mode="before")
     @classmethod
@@ -299,12 +407,14 @@ class ReplaySection(_Section):
 
 
 class FineTuneSection(_Section):
-    """Weights to start from."""
+    """Weights to start from, instead of random ones."""
 
     init_from: UserPath | None = Field(
         None, description="checkpoint, which also has the shape: the section model can be left out"
     )
-    train_only: Literal["all", "readout"] = "all"
+    train_only: Literal["all", "readout"] = Field(
+        "all", description="readout: all weights but those of the readout stay as they are"
+    )
     replay: ReplaySection = ReplaySection()
 
 
@@ -461,8 +571,7 @@ def _described(mistake: Any) -> str:
 _SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataSection, "keys": KeysSection, "model": ModelSection, "training": TrainingSection,
     "phases": PhaseSection, "optimizer": OptimizerSection, "schedule": ScheduleSection,
-    "loss": LossSection, "fine_tune": FineTuneSection,
-    "replay": ReplaySection,
+    "loss": LossSection, "fine_tune": FineTuneSection, "replay": ReplaySection,
 }  # fmt: skip
 
 

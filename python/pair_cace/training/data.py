@@ -113,11 +113,8 @@ def load_data(
     _say_weights(parts["train"], watcher)
     if any(phase.stress_weight for phase in phases):
         _check_stress(parts["train"], config, watcher)
-    elif n_stresses := len(store.with_stress(parts["train"].structures)):
-        watcher.say(
-            f"note: {n_stresses} training structures have a stress, and no phase weighs it; for solids "
-            "give training.phases a stress_weight, such as 100000"
-        )
+    elif sentence := unused_stress(parts["train"], config):
+        watcher.say(sentence)
     return parts
 
 
@@ -282,6 +279,21 @@ def _check_stress(train: Part, config: Config, watcher: Watcher) -> None:
             "data.keys.virial (eV), or set stress_weight to 0"
         )
     watcher.say(f"train: {found} structures have a stress")
+
+
+def unused_stress(train: Part, config: Config) -> str | None:
+    """What to say of stresses that nothing is learned from; None if there are none such."""
+    phases = config.training.phases
+    n_labelled = len(train.store.with_stress(train.structures))
+    if n_labelled == 0 or any(phase.stress_weight for phase in phases):
+        return None
+    heaviest = max(phase.force_weight for phase in phases) or 1000.0
+    return (
+        f"{n_labelled} of {len(train.structures)} training frames have a stress, but stress_weight "
+        "is 0 in all phases: nothing is learned from them. For cells under pressure, or that "
+        f"change, set training.phases.N.stress_weight, for instance to {100 * heaviest:g} (100 "
+        "times that of forces, as in the template alloy)."
+    )
 
 
 def _names(files: Sequence[pathlib.Path]) -> str:

@@ -96,11 +96,13 @@ class GraphStore:
         """(S,) labels of some structures, eV; NaN where there is none."""
         return np.array(self._arrays["energies"][structures])
 
+    def forces_of(self, structure: int) -> np.ndarray:
+        """(N, 3) labels of one structure, eV/Å; NaN where there are none."""
+        return self._arrays["forces"][self._atoms(structure)]
+
     def label_counts(self, structures: np.ndarray) -> np.ndarray:
         """(3,) how many energies, force components and stress components some structures have."""
-        forces = sum(
-            np.isfinite(self._arrays["forces"][self._atoms(k)]).sum() for k in structures
-        )
+        forces = sum(np.isfinite(self.forces_of(k)).sum() for k in structures)
         return np.array([
             np.isfinite(self._arrays["energies"][structures]).sum(),
             forces,

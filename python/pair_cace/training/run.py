@@ -24,7 +24,8 @@ from . import reference_energies
 from .batching import batches, shuffled
 from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data, store_opener
-from .distributed import join_processes, leave_processes
+from .data_summary import data_lines
+from .distributed import Processes, join_processes, leave_processes
 from .initialization import fit_scales
 from .parent_and_child import compare, lines_of, write_rows
 from .provenance import provenance_of
@@ -68,6 +69,9 @@ def train(
             watcher = with_log(watcher, folder.log)
         watcher.say(_workforce(processes, device))
         data = load_data(config, config.model.cutoff, processes, watcher)
+        if processes.is_first:
+            for line in data_lines(data, config.model.cutoff):
+                watcher.say(line)
         sources = replay_sources(config, base[1].provenance) if base else []
         data |= load_replay(config, sources, store_opener(config, config.model.cutoff, processes))
         model, settings = _model(config, base, data, watcher)

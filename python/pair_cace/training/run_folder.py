@@ -9,6 +9,7 @@
     before-refit.cace.pt   the same before the least squares for the readout, if these changed it
     parent-and-child.json  after fine-tuning: errors of the model before and after
     state.pt            weights, optimizer and counters after the last epoch, for --resume
+    report.md, report.json   errors of the best model and what they mean, at the end; with pictures
 
 Every file but the log is replaced whole. state.pt is written last, so that an epoch is either in all files or is
 done again; rows of metrics.csv behind the state are dropped on resuming.
@@ -28,6 +29,7 @@ import yaml
 
 from ..errors import CaceError
 from ..files import check_archive, written_whole
+from .commented import commented_yaml
 from .config import Config
 from .continuation import continued
 
@@ -44,6 +46,7 @@ class RunFolder:
         self.provenance = path / "provenance.json"
         self.log = path / "train.log"
         self.metrics = path / "metrics.csv"
+        self.report = path / "report.json"
         self.best = path / "best.cace.pt"
         self.last = path / "last.cace.pt"
         self.before_refit = path / "before-refit.cace.pt"
@@ -91,8 +94,7 @@ class RunFolder:
 
     def write_config(self, config: Config) -> None:
         with written_whole(self.config) as temporary:
-            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-            temporary.write_text(HEADING + text)
+            temporary.write_text(HEADING + commented_yaml(config), encoding="utf-8")
 
     def _check_files_are_ours(self) -> None:
         if self.config.exists() and self.config.read_text(errors="replace").startswith(HEADING):
@@ -131,7 +133,7 @@ class RunFolder:
         """
         if not self.config.exists():
             raise CaceError(f"--resume: {self.path} holds no run; start it without --resume")
-        before = Config.model_validate(yaml.safe_load(self.config.read_text()))
+        before = Config.model_validate(yaml.safe_load(self.config.read_text(encoding="utf-8")))
         same_phases = {"training": before.training.model_copy(update={"phases": config.training.phases})}
         changed = _differences(
             before.model_copy(update=same_phases).model_dump(mode="json"), config.model_dump(mode="json")

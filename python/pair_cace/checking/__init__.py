@@ -1,0 +1,1 @@
+"""What a data set is, and what is probably wrong with it, before and after a training."""

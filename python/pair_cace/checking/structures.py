@@ -1,0 +1,219 @@
+"""Structures: units of length, neighbours at the cutoff, boundaries."""
+
+from __future__ import annotations
+
+import ase
+import ase.units
+import numpy as np
+from ase.data import chemical_symbols
+
+from ..data.neighbors import neighbor_list
+from ..data.reading import Frame
+from .finding import Finding, counted, listed
+from .record import Record, nearest_of_atoms
+from .survey import Survey
+
+NOBLE_GASES = {2, 10, 18, 36, 54, 86}
+STRETCHED = (1.5, 2.3)  # nearest relative distances of structures in Bohr
+SQUEEZED = (0.4, 0.62)  # of those that were taken for Bohr and divided
+BONDED = (0.75, 1.35)  # of structures at rest
+TOO_CLOSE = 0.5
+FEW_NEIGHBORS = 6.0
+FAR_SIGHT = 8.0  # Å; what a structure has to offer to a cutoff
+ENOUGH = 0.75  # of what there is: nothing is missed
+
+
+def structure_notes(frame: Frame, record: Record) -> list[str]:
+    """What is odd about boundaries and size of one frame, as words that a survey counts.
+
+    "isolated atom"; "periodic" or "not periodic"; "part of pbc"; "cell without pbc"; "cell fits" if
+    the atoms fill such a cell; "cell overlap" if periodic images overlap although the atoms of the frame
+    do not, and "cell overlap, stretched" if these are as far apart as in Bohr.
+    """
+    atoms, notes = frame.atoms, []
+    if len(atoms) == 1 and len(record.senders) == 0:
+        return ["isolated atom"]
+    notes.append("periodic" if atoms.pbc.any() else "not periodic")
+    if not atoms.pbc.any():
+        if atoms.cell.rank == 3:
+            notes.append("cell without pbc")
+            if len(atoms) > 1 and _fills_cell(atoms, record):
+                notes.append("cell fits")
+    elif not atoms.pbc.all():
+        notes.append("part of pbc")
+    if atoms.pbc.any() and np.median(record.nearest) < 0.62:
+        alone = _nearest_without_images(atoms)
+        if np.median(alone) > 1.2 * np.median(record.nearest):
+            notes.append("cell overlap")
+            if STRETCHED[0] <= np.median(alone) <= STRETCHED[1]:
+                notes.append("cell overlap, stretched")
+    return notes
+
+
+def _fills_cell(atoms: ase.Atoms, record: Record) -> bool:
+    """Whether pbc would bring atoms as near as neighbours are, and not nearer, on all sides."""
+    reach = 4.0
+    periodic = neighbor_list(atoms.positions, atoms.cell.array, np.ones(3, dtype=bool), reach)
+    senders, receivers, vectors = periodic
+    radii = ase.data.covalent_radii[atoms.numbers]
+    relative = np.linalg.norm(vectors, axis=1) / (radii[senders] + radii[receivers])
+    straight = atoms.positions[receivers] - atoms.positions[senders]
+    shifts = np.rint((vectors - straight) @ np.linalg.pinv(atoms.cell.array)).astype(int)
+    images = shifts.any(axis=1)
+    sides = np.unique(np.nonzero(shifts[images])[1])
+    return (
+        len(sides) == 3
+        and relative[images].min() > 0.7 * min(1.0, float(record.nearest.min()))
+    )
+
+
+def _nearest_without_images(atoms: ase.Atoms) -> np.ndarray:
+    reach = 6.0
+    senders, receivers, vectors = neighbor_list(
+        atoms.positions, np.zeros((3, 3)), np.zeros(3, dtype=bool), reach
+    )
+    radii = ase.data.covalent_radii[atoms.numbers]
+    relative = np.linalg.norm(vectors, axis=1) / (radii[senders] + radii[receivers])
+    return nearest_of_atoms(receivers, relative, len(atoms))
+
+
+def length_findings(survey: Survey) -> list[Finding]:
+    """A warning if lengths are probably in another unit."""
+    stretched = survey.notes["cell overlap, stretched"]
+    if len(stretched) > 0.5 * len(survey):
+        return [_units("positions are probably in Bohr, and cells in Å: atoms lie outside of their cells",
+                       "positions", survey)]  # fmt: skip
+    overlap = survey.notes["cell overlap"]
+    if len(overlap) > 0.5 * len(survey):
+        text = (
+            f"in {len(overlap)} of {len(survey)} frames periodic images overlap though the atoms of the "
+            "frame are well apart: the cell is too small for them; probably it is in another unit than "
+            "the positions"
+        )
+        return [Finding("cell-unit", "warning", text, _names(survey, overlap))]
+    nearest = survey.column("nearest")
+    nearest = nearest[np.isfinite(nearest)]
+    if len(nearest) == 0 or NOBLE_GASES & set(survey.elements):
+        return []
+    usual = float(np.median(nearest))
+    if STRETCHED[0] <= usual <= STRETCHED[1]:
+        return [_units(f"nearest neighbours are at {usual:.2f} of the sum of covalent radii, where bonds "
+                       "and metals have 0.7 to 1.3: positions and cells are probably in Bohr (1.89)",
+                       "positions and cells", survey)]  # fmt: skip
+    if usual <= SQUEEZED[1]:
+        reason = (
+            "they were probably divided by 1.89, as if they had been in Bohr"
+            if usual >= SQUEEZED[0]
+            else "they are probably in nm, or fractions of the cell"
+        )
+        text = (
+            f"nearest neighbours are at {usual:.2g} of the sum of covalent radii, where bonds and "
+            f"metals have 0.7 to 1.3: positions and cells are not in Å; {reason}"
+        )
+        return [Finding("length-unit", "warning", text)]
+    return []
+
+
+def _units(what: str, which: str, survey: Survey) -> Finding:
+    text = (
+        f"{what}; multiply {which} by {ase.units.Bohr:.5f} (and see whether energies and forces are "
+        "in Hartree and Hartree/Bohr, too)"
+    )
+    return Finding("length-unit", "warning", text)
+
+
+def close_atoms(survey: Survey) -> list[Finding]:
+    """A note of frames where single atoms are much closer than bonds are."""
+    closest = survey.column("closest")
+    frames = np.flatnonzero(closest < TOO_CLOSE)
+    if len(frames) == 0 or len(frames) > 0.5 * len(survey):
+        return []
+    frames = frames[np.argsort(closest[frames])]
+    names = _names(survey, frames)
+    text = (
+        f"{counted(len(frames))} ({listed(names)}) with atoms as close as {closest[frames[0]]:.2f} of the "
+        f"sum of their covalent radii; if such collisions are not meant, leave them out"
+    )
+    return [Finding("close-atoms", "note", text, names)]
+
+
+def neighbor_findings(survey: Survey) -> list[Finding]:
+    """A warning if the cutoff sees few neighbours though there are more to see."""
+    atoms = {z: n for z, n in survey.atoms_of.items()}
+    mean = {z: survey.neighbors_of[z] / n for z, n in atoms.items()}
+    isolated = len(survey.notes["isolated atom"])
+    n_atoms = sum(atoms.values()) - isolated
+    if n_atoms <= 0:
+        return []
+    overall = sum(survey.neighbors_of.values()) / n_atoms
+    if overall >= FEW_NEIGHBORS or not survey.sample:
+        return []
+    offered = survey.column("offered")
+    offered = np.nanmean(offered) if np.isfinite(offered).any() else np.inf
+    if overall >= ENOUGH * offered:
+        return []
+    by_element = ", ".join(f"{chemical_symbols[z]} {n:.1f}" for z, n in sorted(mean.items()))
+    text = (
+        f"with a cutoff of {survey.cutoff:g} Å an atom has {overall:.1f} neighbours on average "
+        f"({by_element}), fewer than six; within {FAR_SIGHT:g} Å there are {offered:.0f}: take a "
+        "larger cutoff, 5 Å or so"
+    )
+    return [Finding("few-neighbors", "warning", text)]
+
+
+def neighbors_offered(frame: Frame, record: Record, cutoff: float) -> float:
+    """Neighbours within ``FAR_SIGHT`` per atom, looked for only if the cutoff sees few; else NaN."""
+    n_atoms = len(record.numbers)
+    if n_atoms == 0 or len(record.senders) >= 2 * FEW_NEIGHBORS * n_atoms or cutoff >= FAR_SIGHT:
+        return np.nan
+    atoms = frame.atoms
+    if not atoms.pbc.any() and n_atoms > 1:
+        extent = np.linalg.norm(np.ptp(atoms.positions, axis=0))
+        if extent < FAR_SIGHT:
+            return n_atoms - 1.0
+    found = neighbor_list(atoms.positions, atoms.cell.array, atoms.pbc, FAR_SIGHT)
+    return len(found[0]) / n_atoms
+
+
+def boundary_findings(survey: Survey) -> list[Finding]:
+    """Mixed periodicity, cells that are not used, isolated atoms, atoms without neighbours."""
+    found = []
+    fits, unused = survey.notes["cell fits"], survey.notes["cell without pbc"]
+    partly, isolated = survey.notes["part of pbc"], survey.notes["isolated atom"]
+    if fits:
+        text = (
+            f"{counted(len(fits))} ({listed(_names(survey, fits))}) with pbc=F have a cell that the atoms "
+            "fill, so that it is probably meant to repeat: set pbc to \"T T T\""
+        )
+        found.append(Finding("cell-without-pbc", "warning", text, _names(survey, fits)))
+    rest = len(survey) - len(isolated)
+    free = survey.notes["not periodic"]
+    periodic = rest - len(free)
+    if free and periodic:
+        fewer = free if len(free) <= periodic else survey.notes["periodic"]
+        text = (
+            f"{len(free)} of {rest} frames are not periodic (pbc=F) and {periodic} are, "
+            f"{len(partly)} of them in some directions only; is it meant for "
+            f"{listed(_names(survey, fewer))}?"
+        )
+        severity = "note" if not fits else "warning"
+        found.append(Finding("mixed-periodicity", severity, text, _names(survey, fewer)))
+    elif unused and len(unused) < rest and not fits:
+        text = (
+            f"{counted(len(unused))} ({listed(_names(survey, unused))}) of {rest} have a cell and pbc=F: "
+            "the cell is not used"
+        )
+        found.append(Finding("unused-cell", "note", text, _names(survey, unused)))
+    lonely = np.flatnonzero((survey.column("lonely") > 0) & (survey.column("n_atoms") > 1))
+    if len(lonely):
+        names = _names(survey, lonely)
+        text = (
+            f"{counted(len(lonely))} ({listed(names)}) with atoms that have no neighbour within "
+            f"{survey.cutoff:g} Å: the model gives them the energy of a free atom, and no force"
+        )
+        found.append(Finding("lonely-atoms", "note", text, names))
+    return found
+
+
+def _names(survey: Survey, frames) -> tuple[str, ...]:
+    return tuple(survey.names[k] for k in frames)

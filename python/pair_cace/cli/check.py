@@ -1,0 +1,168 @@
+"""``cace check``: what a data set is, before a model is trained on it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+import click
+
+from ..errors import CaceError
+from ..files import check_input, check_output
+
+
+@click.command()
+@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
+@click.option(
+    "--cutoff", type=click.FloatRange(min=0.5, max=20.0),
+    help="Of the model that is to be trained, Å.  [default: that of the config, or 5.0]",
+)  # fmt: skip
+@click.option(
+    "--plot", type=click.Path(path_type=pathlib.Path),
+    help="Draw the data here (png, pdf or svg).",
+)  # fmt: skip
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=pathlib.Path),
+    help="Write everything here as JSON, in eV and Å.",
+)  # fmt: skip
+@click.option("--strict", is_flag=True, help="Exit with status 1 if there are warnings.")
+@click.option("--energy-key", help="Label of total energies, eV.  [default: energy]")
+@click.option("--forces-key", help="Label of forces, eV/Å.  [default: forces]")
+@click.option(
+    "--stress-key", help="Label of stresses, eV/Å³, tension positive.  [default: stress]"
+)
+@click.option(
+    "--index", default=":", show_default=True,
+    help="Frames to take from each file, in ASE's notation: 0:10, -1, ::5.",
+)  # fmt: skip
+@click.option(
+    "--format", "file_format", help="Format of the data, as ASE calls it. Default: ASE's guess."
+)
+def check(
+    data: tuple[pathlib.Path, ...],
+    cutoff: float | None,
+    plot: pathlib.Path | None,
+    json_file: pathlib.Path | None,
+    strict: bool,
+    energy_key: str | None,
+    forces_key: str | None,
+    stress_key: str | None,
+    index: str,
+    file_format: str | None,
+) -> None:
+    """Print what is in DATA (one or more files, extended XYZ or other), and what is odd about it.
+
+    \b
+    cace check train.xyz test.xyz --plot data.png
+    cace check config.yaml
+
+    Found are wrong units and signs of energies, forces, stress and positions, energies with an
+    offset, forces and energies far from all others, a cutoff that sees little, frames that are in
+    two files or twice in one, and boundaries that are probably not meant. With the config of a
+    training as DATA, its files, names of labels and cutoff are taken. What only a trained model can
+    tell, `cace train` says at its end.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..checking.inspection import inspect, survey_of
+    from .eval import _check_names
+
+    _check_names(plot, None, index)
+    for output in (plot, json_file):
+        if output:
+            check_output(output, data)
+    files, keys, configured = _sources(data)
+    given = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
+    keys = _with(keys, {name: key for name, key in given.items() if key})
+    remarks: dict[str, tuple[int, str]] = {}  # how often, and the first frame
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+        survey = survey_of(
+            _frames(files, keys, file_format, index, remarks, lambda: progress.advance(task)),
+            cutoff or configured or 5.0,
+        )
+        progress.update(task, description="looking for mistakes")
+        inspection = inspect(survey)
+    _print(inspection, remarks)
+    if json_file:
+        _write_json(inspection, json_file)
+        click.echo(f"{json_file}: everything above")
+    if plot:
+        from ..checking.picture import plot_survey
+
+        plot_survey(survey, plot, ", ".join(path.name for path in data))
+        click.echo(f"{plot}: picture")
+    if strict and any(one.severity == "warning" for one in inspection.findings):
+        sys.exit(1)
+
+
+def _sources(data: tuple[pathlib.Path, ...]):
+    """Files by the name of their part, names of labels, and a cutoff, if a config gives one."""
+    from ..checking.inspection import part_names
+    from ..data.reading import Keys
+
+    configs = [path for path in data if path.suffix in (".yaml", ".yml")]
+    if not configs:
+        for path in data:
+            check_input(path)
+            if path.suffix in (".pt", ".pth"):
+                raise CaceError(f"expected data, but {path} looks like a model; see `cace eval`")
+        return list(zip(part_names(data), data)), Keys(), None
+    if len(data) > 1:
+        raise CaceError(
+            f"expected either files of data or the config of one training, got {configs[0]} and "
+            "others; the config already names its files"
+        )
+    from ..training.config import load_config
+    from ..training.data import keys_of
+
+    config = load_config(configs[0])
+    parts = {"train": config.data.train, "test": config.data.test}
+    if not isinstance(config.data.valid, float):
+        parts["valid"] = config.data.valid
+    files = [(part, path) for part, paths in parts.items() for path in paths]
+    return files, keys_of(config), config.model.cutoff if config.model else None
+
+
+def _with(keys, given: dict[str, str]):
+    from dataclasses import replace
+
+    return replace(keys, **given)
+
+
+def _frames(files, keys, file_format: str | None, index: str, remarks: dict, on_frame):
+    from ..data.reading import iter_frames
+
+    for part, path in files:
+        for frame in iter_frames(path, keys, (), None, file_format, index):
+            for remark in frame.remarks:
+                n, first = remarks.get(remark, (0, frame.name))
+                remarks[remark] = n + 1, first
+            on_frame()
+            yield part, frame
+
+
+def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:
+    from ..checking.words import long_lines
+
+    for line in long_lines(inspection):
+        click.echo(line)
+    click.echo("")
+    warnings = [one for one in inspection.findings if one.severity == "warning"]
+    for finding in inspection.findings:
+        click.echo(str(finding))
+    for remark, (n, first) in remarks.items():
+        click.echo(f"note: {n} of {len(inspection.survey)} frames (first: {first}): {remark}")
+    if not warnings:
+        click.echo("no warnings")
+
+
+def _write_json(inspection, path: pathlib.Path) -> None:
+    from ..checking.words import as_values
+    from ..files import written_whole
+
+    with written_whole(path) as temporary:
+        text = json.dumps(as_values(inspection), indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")

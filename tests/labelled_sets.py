@@ -1,0 +1,125 @@
+"""Sets of labelled frames that are right, made in a second, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import ase
+import numpy as np
+from ase import units
+from ase.build import bulk, fcc111, molecule
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+from pair_cace.data.reading import Frame
+
+
+def frame_of(atoms: ase.Atoms, calculator, name: str) -> Frame:
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    stress = atoms.get_stress(voigt=False) if atoms.cell.rank == 3 and atoms.pbc.all() else None
+    atoms.calc = None
+    return Frame(name, atoms, energy, forces, stress, 1.0)
+
+
+def alloy(n: int = 60, seed: int = 1) -> list[Frame]:
+    """Shaken copper-gold crystals of 8 atoms and several compositions."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for k in range(n):
+        atoms = bulk("Cu", cubic=True, a=rng.uniform(3.6, 4.0)).repeat((1, 1, 2))
+        atoms.symbols[rng.choice(8, rng.integers(1, 7), replace=False)] = "Au"
+        atoms.rattle(0.08, rng=rng)
+        frames.append(frame_of(atoms, EMT(), f"alloy, frame {k}"))
+    return frames
+
+
+def metal(n: int = 40, seed: int = 2) -> list[Frame]:
+    """Shaken copper of 32 atoms at several densities and shears."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for k in range(n):
+        atoms = bulk("Cu", cubic=True, a=rng.uniform(3.5, 3.8)).repeat(2)
+        atoms.set_cell(atoms.cell.array @ (np.eye(3) + rng.normal(0, 0.02, (3, 3))), True)
+        atoms.rattle(0.12, rng=rng)
+        frames.append(frame_of(atoms, EMT(), f"metal, frame {k}"))
+    return frames
+
+
+def ethanol(n: int = 80, seed: int = 3) -> list[Frame]:
+    """A shaken molecule of 9 atoms."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for k in range(n):
+        atoms = molecule("CH3CH2OH")
+        atoms.rattle(0.07, rng=rng)
+        frames.append(frame_of(atoms, EMT(), f"ethanol, frame {k}"))
+    return frames
+
+
+def slabs_and_bulk(n: int = 20, seed: int = 4) -> list[Frame]:
+    """Copper of 16 atoms: as a crystal, and as a slab in vacuum; the latter are higher in energy."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for k in range(2 * n):
+        if k % 2:
+            atoms = fcc111("Cu", (2, 2, 4), vacuum=6.0, periodic=True)
+        else:
+            atoms = bulk("Cu", cubic=True).repeat((2, 2, 1))
+        atoms.rattle(0.08, rng=rng)
+        frames.append(frame_of(atoms, EMT(), f"copper, frame {k}"))
+    return frames
+
+
+def argon(n: int = 30, seed: int = 5) -> list[Frame]:
+    """Shaken crystals of argon, whose atoms are far apart."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for k in range(n):
+        atoms = bulk("Ar", cubic=True, a=rng.uniform(5.2, 5.5)).repeat(2)
+        atoms.rattle(0.15, rng=rng)
+        calculator = LennardJones(sigma=3.4, epsilon=0.0104, rc=7.0, smooth=True)
+        frames.append(frame_of(atoms, calculator, f"argon, frame {k}"))
+    return frames
+
+
+# ---- mistakes ------------------------------------------------------------------------------------
+
+
+def energies_times(frames: list[Frame], factor: float) -> list[Frame]:
+    return [dataclasses.replace(f, energy=f.energy * factor) for f in frames]
+
+
+def forces_times(frames: list[Frame], factor: float) -> list[Frame]:
+    return [dataclasses.replace(f, forces=f.forces * factor) for f in frames]
+
+
+def stress_times(frames: list[Frame], factor: float) -> list[Frame]:
+    return [dataclasses.replace(f, stress=f.stress * factor) for f in frames]
+
+
+def in_bohr(frames: list[Frame], with_cell: bool = True) -> list[Frame]:
+    found = []
+    for frame in frames:
+        atoms = frame.atoms.copy()
+        if with_cell:
+            atoms.set_cell(atoms.cell.array / units.Bohr)
+        atoms.positions /= units.Bohr
+        found.append(dataclasses.replace(frame, atoms=atoms))
+    return found
+
+
+def half_offset(frames: list[Frame], offset: float = 5.0, seed: int = 0) -> list[Frame]:
+    moved = np.random.default_rng(seed).permutation(len(frames)) < len(frames) // 2
+    return [
+        dataclasses.replace(f, energy=f.energy + offset) if yes else f
+        for f, yes in zip(frames, moved)
+    ]
+
+
+def one_large_force(frames: list[Frame], which: int = 5) -> list[Frame]:
+    forces = frames[which].forces.copy()
+    forces[0] = [350.0, 0.0, 0.0]
+    frames = list(frames)
+    frames[which] = dataclasses.replace(frames[which], forces=forces)
+    return frames
