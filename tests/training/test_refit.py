@@ -189,9 +189,9 @@ def searched(valid, parts=lambda model, k: sums(1.0), n_parts=1):
     weight = model.readout.linear.weight[0]
     found = search(
         model, equations, PhaseSection(epochs=1, energy_weight=1, force_weight=1),
-        lambda: valid(float(weight[0])), lambda k: parts(float(weight[0]), k),
+        lambda: valid(weight[0].item()), lambda k: parts(weight[0].item(), k),
     )  # fmt: skip
-    return found, float(weight[0])
+    return found, weight[0].item()
 
 
 def test_what_does_not_help_is_not_kept():
