@@ -21,8 +21,9 @@ def test_without_a_terminal_a_line_a_minute(monkeypatch):
         now[0] += 25.0
     # 75 s after the start, and 75 s after that, with 25 s for each of the rest.
     assert said == ["epoch 5: 4 of 10 steps, 2 min left", "epoch 5: 7 of 10 steps, 75 s left"]
+    printer.say("least squares")
     said.clear()
-    for done in range(1, 4):  # short
+    for done in range(1, 4):  # soon done
         printer.progress("equations of the readout", done, 3)
         now[0] += 1.0
     assert said == []
