@@ -21,7 +21,7 @@ from pair_cace.training.refit import parts_of
 from pair_cace.training.ridge_search import RIDGES, search
 from pair_cace.training.run import train
 from pair_cace.training.watcher import Watcher
-from training_helpers import labelled, mean_energy_error
+from training_helpers import cace_train, labelled, mean_energy_error
 
 PHASE = PhaseSection(epochs=1, energy_weight=10, force_weight=100, stress_weight=1000)
 
@@ -268,6 +268,17 @@ def test_a_run_ends_with_it(config_file, tmp_path, capsys):
     # Resuming a finished run does it again, from the same weights.
     train_from_file(config, (), resume=True)
     assert line in capsys.readouterr().out
+
+
+def test_two_processes_find_what_one_finds(config_file, tmp_path, capsys):
+    refit = {"training": {"refit_readout": True}}
+    train_from_file(config_file(**refit), (), resume=False)
+    outputs = [capsys.readouterr().out]
+    outputs.append(cace_train(config_file(folder=str(tmp_path / "two"), **refit), processes=2).stdout)
+    lines = [
+        [line for line in text.splitlines() if line.startswith("  all: ")] for text in outputs
+    ]
+    assert len(lines[0]) == 1 and lines[0] == lines[1]
 
 
 def test_it_needs_a_linear_readout(config_file):
