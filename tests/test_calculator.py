@@ -1,18 +1,22 @@
 """The ASE calculator."""
 
 import pickle
+import warnings
 
 import ase
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces
-from helpers import predict_atoms, random_model, settings_of
+from helpers import extent_of_water, predict_atoms, random_model, settings_of
 from pair_cace.cli.export import export_checkpoint
+from pair_cace.data.graph import Graph
+from pair_cace.data.local_density import local_densities
 from pair_cace.errors import CaceError
 from pair_cace.io.checkpoint import save_checkpoint
-from systems import SYSTEMS
+from systems import CUTOFF, SYSTEMS
 
 from pair_cace import CACECalculator
 
@@ -124,3 +128,77 @@ def test_liquid_water_in_two_by_one_cells(shared, tmp_path):
         cell=reference["s4_cell"], pbc=True, calculator=CACECalculator(tmp_path / "w.cace.pt"),
     )  # fmt: skip
     np.testing.assert_allclose(atoms.get_forces(), reference["s4_forces"], rtol=0, atol=2e-4)
+
+
+# ---- outside of what the model was trained on ----------------------------------------------------
+
+
+def pair_of_oxygen(distance):
+    return ase.Atoms("O2", [[0, 0, 0], [distance, 0, 0]])
+
+
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory):
+    """A checkpoint and an export that know what they were trained on."""
+    folder = tmp_path_factory.mktemp("knowing")
+    settings = settings_of("T0")
+    save_checkpoint(folder / "m.cace.pt", random_model(settings), settings, {}, extent_of_water())
+    export_checkpoint(folder / "m.cace.pt", folder / "m.pt", None)
+    return folder
+
+
+def warnings_during(calculator, structures):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for atoms in structures:
+            calculator.get_potential_energy(atoms)
+    return [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.cace.pt"])
+def test_a_contact_is_said_once(knowing, name):
+    calculator = CACECalculator(knowing / name)
+    found = warnings_during(calculator, map(pair_of_oxygen, (2.07, 2.0, 0.8, 1.5)))
+    assert found == ["O-O at 2.00 Å, closest in training 2.10 Å, calculation 2"]
+    seen = calculator.outside.contacts["O-O"]
+    assert (seen.count, seen.calculation) == (3, 3) and seen.closest == pytest.approx(0.8)
+    water = SYSTEMS["molecule"]()
+    water.positions[1] *= 0.7
+    (text,) = warnings_during(calculator, [water])
+    assert text.startswith("H-O at 0.68 Å, closest in training 0.90 Å")
+    assert calculator.outside.contacts["H-O"].count == 1
+
+
+def test_a_calculator_stops_or_is_silent(knowing, files):
+    with pytest.raises(CaceError, match="O-O at 0.80 Å, closest in training 2.10 Å, calculation 1; "):
+        CACECalculator(knowing / "m.pt", outside="stop").get_potential_energy(pair_of_oxygen(0.8))
+    silent = CACECalculator(knowing / "m.pt", outside="ignore")
+    assert warnings_during(silent, [pair_of_oxygen(0.8)]) == []
+    assert warnings_during(CACECalculator(files / "m.pt"), [pair_of_oxygen(0.8)]) == []
+    with pytest.raises(CaceError, match="outside='stop' needs a model that says what it was trained"):
+        CACECalculator(files / "m.pt", outside="stop")
+    with pytest.raises(CaceError, match="expected outside warn, stop or ignore, got 'quiet'"):
+        CACECalculator(knowing / "m.pt", outside="quiet")
+
+
+def test_densities_that_training_did_not_have(tmp_path):
+    settings, atoms = settings_of("T0"), SYSTEMS["liquid"]()
+    density = float(local_densities(Graph.of(atoms, CUTOFF), CUTOFF)[atoms.numbers == 8].mean())
+    known = {"H": [(1e-6, 10.0)], "O": [(0.9 * density, density)]}
+    extent = extent_of_water(closest={"H-H": 0.1, "H-O": 0.1, "O-O": 0.1}, mean_densities=known)
+    save_checkpoint(tmp_path / "m.cace.pt", random_model(settings), settings, {}, extent)
+    stretched = atoms.copy()
+    stretched.set_cell(1.1 * atoms.cell, scale_atoms=True)
+    found = warnings_during(CACECalculator(tmp_path / "m.cace.pt"), [atoms, stretched])
+    (text,) = found
+    assert text.startswith("mean density around O ")
+    assert text.endswith(
+        f" atoms/Å³, in training {0.9 * density:.4f} to {density:.4f}, calculation 2"
+    )
+
+
+def test_the_density_of_uniform_matter():
+    """Around atoms of a fine crystal it is the number of atoms per volume."""
+    atoms = bulk("Po", "sc", a=0.7)
+    (found,) = local_densities(Graph.of(atoms, 7.0), 7.0).tolist()
+    assert found == pytest.approx(1 / 0.7**3, rel=1e-3)

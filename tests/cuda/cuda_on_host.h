@@ -130,6 +130,13 @@ template <class Number> Number atomicAdd(Number *to, Number value)
   return before;
 }
 
+template <class Number> Number atomicMin(Number *to, Number value)
+{
+  const Number before = *to;
+  *to = std::min(before, value);
+  return before;
+}
+
 namespace pair_cace {
 
 // Without warps. That all threads call it is checked as for a barrier.

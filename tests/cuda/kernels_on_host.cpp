@@ -28,7 +28,8 @@ template <class Real> struct Found {
   std::vector<int64_t> first, first_edge, senders, receivers;
   std::vector<int32_t> neighbors;
   std::vector<Real> vectors;
-  std::vector<double> forces, virial;
+  std::vector<double> forces, virial, densities;
+  std::vector<int64_t> contacts;    // count and shortest of every pair of kinds
   int64_t same_place = -1;
 
   bool operator==(const Found &) const = default;
@@ -39,6 +40,27 @@ std::vector<int64_t> first_of(const std::vector<int64_t> &count)
   std::vector<int64_t> first(count.size() + 1, 0);
   std::partial_sum(count.begin(), count.end(), first.begin() + 1);
   return first;
+}
+
+// From the definition.
+std::vector<int64_t> contacts_of_all_pairs(const std::vector<double> &positions, const std::vector<int64_t> &species,
+                                           const std::vector<int64_t> &sender_of_point, const std::vector<int64_t> &kinds,
+                                           const std::vector<double> &limits, int64_t n)
+{
+  std::vector<int64_t> contacts;
+  for (std::size_t pair = 0; pair < limits.size(); ++pair) contacts.insert(contacts.end(), {0, Contact().shortest});
+  for (int64_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; 3 * j < positions.size(); ++j) {
+      if (sender_of_point[j] < 0 || i == static_cast<int64_t>(j)) continue;
+      const double *x = &positions[3 * i], *y = &positions[3 * j];
+      const double r[3] = {x[0] - y[0], x[1] - y[1], x[2] - y[2]};
+      const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
+      const int64_t pair = 3 * kinds[species[i]] + kinds[species[sender_of_point[j]]];
+      if (r_squared >= limits[pair]) continue;
+      ++contacts[2 * pair];
+      contacts[2 * pair + 1] = std::min(contacts[2 * pair + 1], Contact::bits(r_squared));
+    }
+  return contacts;
 }
 
 template <class Real>
@@ -94,7 +116,18 @@ Found<Real> find(const NeighborKernels<Real> &kernels, const std::vector<double>
   select.receivers = found.receivers.data();
   select.vectors = found.vectors.data();
   select.same_place = &found.same_place;
+  // Three elements in turn, of which the last has no contacts.
+  std::vector<int64_t> species(n);
+  for (int64_t i = 0; i < n; ++i) species[i] = 1 + i % 3;
+  const std::vector<int64_t> kinds{2, 0, 1, 2};
+  const std::vector<double> limits{0.09, 0.16, 0.0, 0.16, 0.04, 0.0, 0.0, 0.0, 0.0}, largest{0.16, 0.16, 0.0};
+  std::vector<Contact> contacts(limits.size());
+  select.watch = {species.data(), kinds.data(), limits.data(), largest.data(), 3, contacts.data()};
+  found.densities.resize(n);
+  select.densities = found.densities.data();
   kernels.select(select, 0, n);
+  for (const Contact &contact : contacts) found.contacts.insert(found.contacts.end(), {contact.count, contact.shortest});
+  if (found.contacts != contacts_of_all_pairs(positions, species, sender_of_point, kinds, limits, n)) found.contacts.clear();
   kernels.pad({select, n, n}, 0, select.capacity);
 
   found.forces.assign(3 * n, 0.0);
@@ -125,7 +158,8 @@ template <class Real> bool neighbors_agree(int seed)
   Found<Real> expected = find(cpu_neighbor_kernels<Real>(), positions, n, size, missing);
   Found<Real> found = find(neighbor_table<Real>(), positions, n, size, missing);
   const bool close = largest_difference(found.forces, expected.forces) < 1e-11 &&
-      largest_difference(found.virial, expected.virial) < 1e-10;
+      largest_difference(found.virial, expected.virial) < 1e-10 &&
+      expected.contacts.size() == 18 && expected.contacts[0] > 0;
   found.forces = expected.forces;    // their order of summation differs
   found.virial = expected.virial;
   return close && found == expected && (expected.same_place >= 0) == (seed % 2 == 1);
