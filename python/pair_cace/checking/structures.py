@@ -14,8 +14,9 @@ from .record import Record, nearest_of_atoms
 from .survey import Survey
 
 NOBLE_GASES = {2, 10, 18, 36, 54, 86}
-STRETCHED = (1.5, 2.3)  # nearest relative distances of structures in Bohr
+STRETCHED = (1.4, 2.3)  # nearest relative distances of structures in Bohr
 SQUEEZED = (0.4, 0.62)  # of those that were taken for Bohr and divided
+SPILLED = 1.3  # extent of the atoms over that of the cell, from which on they lie outside of it
 BONDED = (0.75, 1.35)  # of structures at rest
 TOO_CLOSE = 0.5
 FEW_NEIGHBORS = 6.0
@@ -41,13 +42,22 @@ def structure_notes(frame: Frame, record: Record) -> list[str]:
                 notes.append("cell fits")
     elif not atoms.pbc.all():
         notes.append("part of pbc")
-    if atoms.pbc.any() and np.median(record.nearest) < 0.62:
-        alone = _nearest_without_images(atoms)
-        if np.median(alone) > 1.2 * np.median(record.nearest):
-            notes.append("cell overlap")
-            if STRETCHED[0] <= np.median(alone) <= STRETCHED[1]:
+    if atoms.pbc.any():
+        nearest, beyond = float(np.median(record.nearest)), _reach_over_cell(atoms)
+        if nearest < 0.62 or beyond > SPILLED:
+            alone = float(np.median(_nearest_without_images(atoms)))
+            if nearest < 0.62 and alone > 1.2 * nearest:
+                notes.append("cell overlap")
+            if alone > 1.2 * nearest and STRETCHED[0] <= alone <= STRETCHED[1]:
                 notes.append("cell overlap, stretched")
     return notes
+
+
+def _reach_over_cell(atoms: ase.Atoms) -> float:
+    """Extent of the atoms over that of the cell, along the periodic direction where it is least."""
+    cell = atoms.cell.complete()
+    fractions = np.linalg.solve(cell.array.T, atoms.positions.T).T
+    return float(np.ptp(fractions, axis=0)[atoms.pbc].min())
 
 
 def _fills_cell(atoms: ase.Atoms, record: Record) -> bool:
