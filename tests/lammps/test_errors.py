@@ -36,7 +36,7 @@ def run(folder, models, atoms=None, ranks=1, **changes):
     [
         (
             {"style": "cace gpu"},
-            "expected one of the keywords device, neighbors, extrapolate, committee and deviation, got 'gpu'",
+            "expected one of the keywords device, neighbors, extrapolate, outside, committee and deviation, got 'gpu'",
         ),
         (
             {"style": "cace extrapolate maybe"},

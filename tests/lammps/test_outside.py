@@ -73,8 +73,7 @@ def test_a_contact_is_said_once(tmp_path, neighbors, ranks, kind):
     assert "O-O closer than in training 16 times (pairs and steps), most at step 25: 0.50 Å" in log
 
 
-@pytest.mark.parametrize("neighbors", ["lammps", "own"])
-@pytest.mark.parametrize("ranks", [1, 4])
+@pytest.mark.parametrize("neighbors, ranks", [("own", 1), ("lammps", 4)])
 def test_a_run_stops(tmp_path, neighbors, ranks):
     write_model(tmp_path / "m.pt")
     write_flight(tmp_path)
@@ -104,8 +103,7 @@ def test_another_run_says_it_again(tmp_path):
     assert [line[-7:] for line in warnings_of(run.output)] == ["step 19", "step 25", "step 27"]
 
 
-@pytest.mark.parametrize("neighbors", ["lammps", "own"])
-@pytest.mark.parametrize("ranks", [1, 4])
+@pytest.mark.parametrize("neighbors, ranks", [("own", 1), ("lammps", 4)])
 def test_a_pair_that_training_did_not_have(tmp_path, neighbors, ranks):
     write_model(tmp_path / "m.pt", extent=extent_of_water(closest={"H-H": 1.2, "H-O": 0.9}))
     write_flight(tmp_path)
@@ -224,7 +222,7 @@ def test_an_error_says_what_was_seen_before(tmp_path):
 
 
 def ranges_around(atoms):
-    """Densities around O and H of a structure, and their means, as an extent has them."""
+    """Densities around the atoms of O and H, and what an extent of this structure alone has of them."""
     found = local_densities(Graph.of(atoms, CUTOFF), CUTOFF).numpy()
     of = {symbol: found[atoms.symbols == symbol] for symbol in ("H", "O")}
     return of, dict(
@@ -238,7 +236,8 @@ def ranges_around(atoms):
 def test_densities_that_training_did_not_have(tmp_path, neighbors, ranks):
     atoms = SYSTEMS["liquid"]()
     _, known = ranges_around(atoms)
-    write_model(tmp_path / "m.pt", extent=extent_of_water(closest={"H-H": 0.5, "H-O": 0.5, "O-O": 0.5}, **known))
+    near = {"H-H": 0.5, "H-O": 0.5, "O-O": 0.5}
+    write_model(tmp_path / "m.pt", extent=extent_of_water(closest=near, **known))
     write_data(tmp_path / "atoms.data", atoms, ["O", "H"])
     script = f"""\
 units metal

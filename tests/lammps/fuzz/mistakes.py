@@ -81,7 +81,7 @@ def no_file_name(rng, parts, models):
 def wrong_keyword(rng, parts, models):
     word = rng.choice(["gpu", "cuda", "Device", "off", "devices"])
     _style(parts, word)
-    return f"expected one of the keywords device, neighbors, extrapolate, committee and deviation, got '{word}'"
+    return f"expected one of the keywords device, neighbors, extrapolate, outside, committee and deviation, got '{word}'"
 
 
 def wrong_device(rng, parts, models):
