@@ -1,5 +1,7 @@
 """What a training says of its data, at its start and by the model at its end."""
 
+import json
+
 import ase.io
 import labelled_sets as sets
 import numpy as np
@@ -41,20 +43,21 @@ def run_on(frames, tmp_path, config_file):
     )
     run = cace_train(config)
     assert run.returncode == 0, run.stderr
-    return run.stdout, (tmp_path / "run" / "train.log").read_text()
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    return " ".join(run.stdout.split()), (tmp_path / "run" / "train.log").read_text(), report["verdict"]
 
 
-def slopes_in(text):
+def slopes_in(verdict):
     """{quantity: slope} of the line that a run ends with."""
-    (line,) = [line for line in text.splitlines() if "slopes of reference" in line]
+    (line,) = [line for line in verdict if "slopes of reference" in line]
     words = line.partition("prediction: ")[2].split(", ")
     return {word.split()[0]: float(word.split()[-1]) for word in words}
 
 
 def test_right_data_have_slopes_of_one_and_no_warnings(tmp_path, config_file):
-    printed, log = run_on(sets.alloy(120), tmp_path, config_file)
+    printed, log, verdict = run_on(sets.alloy(120), tmp_path, config_file)
     assert "warning" not in printed
-    found = slopes_in(printed)
+    found = slopes_in(verdict)
     assert found.keys() == {"energies", "forces", "stress"}
     assert all(value == pytest.approx(1.0, abs=0.1) for value in found.values())
     # The start says in short what `cace check` says.
@@ -63,13 +66,14 @@ def test_right_data_have_slopes_of_one_and_no_warnings(tmp_path, config_file):
 
 
 def test_the_end_of_a_run_on_gradients_says_that_forces_have_the_wrong_sign(tmp_path, config_file):
-    printed, log = run_on(sets.forces_times(sets.alloy(120), -1.0), tmp_path, config_file)
-    found = slopes_in(printed)
+    frames = sets.forces_times(sets.alloy(120), -1.0)
+    printed, log, verdict = run_on(frames, tmp_path, config_file)
+    found = slopes_in(verdict)
     assert -2.0 < found["energies"] < -0.5  # what is left of the energies pulls the other way
     assert found["forces"] == pytest.approx(1.0, abs=0.1)
+    assert any("warning: forces have the wrong sign" in line for line in verdict)
     for text in (printed, log):
-        end = text[text.index("slopes of reference") :]
-        assert "warning: forces have the wrong sign" in end
+        assert "warning: forces have the wrong sign" in text
         assert "stress has the wrong sign" not in text
 
 

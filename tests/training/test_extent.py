@@ -9,8 +9,8 @@ import pytest
 from ase.neighborlist import neighbor_list
 from click.testing import CliRunner
 from helpers import assert_close, extent_of_water, random_model, settings_of
-from pair_cace.cli.info import info as info_command
 from pair_cace.cli.export import export_checkpoint
+from pair_cace.cli.info import info as info_command
 from pair_cace.errors import CaceError
 from pair_cace.io import exported
 from pair_cace.io.checkpoint import add_errors, load_checkpoint, save_checkpoint
@@ -62,12 +62,12 @@ def test_the_extent_of_training_data(config_file, edges_at_a_time, monkeypatch):
         assert 0.06 < low < low_mean < high_mean < high < 0.09
 
 
-def test_pairs_and_isolated_atoms(config_file, tmp_path):
-    """Gold atoms that never meet have no closest distance; single atoms have a range of their own."""
+def test_pairs_that_never_meet(config_file, tmp_path):
+    """Gold atoms without neighbours have no closest distance, and a range of their own."""
     frames = labelled(2, seed=3)
     for atoms in frames:
         atoms.symbols[:] = "Cu"
-    gold = ase.Atoms("Au")
+    gold = ase.Atoms("Au2", [[0, 0, 0], [10, 0, 0]])
     gold.info["energy"] = 0.0
     ase.io.write(tmp_path / "t.xyz", [*frames, gold, gold], format="extxyz")
     data = {"train": str(tmp_path / "t.xyz"), "valid": str(tmp_path / "t.xyz")}
