@@ -3,10 +3,10 @@
 python benchmarks/outside.py
 python benchmarks/outside.py --model model.pt --data atoms.data --elements O H --repeats 40
 
-Without a model and data it takes the shape of the published model of bulk water with random weights, the distances and
-densities that 380 frames of water have, and 512 molecules. Atoms hardly move, and LAMMPS builds its lists every ten
-steps, as it does in liquid water. Runs take turns; prints medians of µs of a core per atom and step, and the median over repetitions
-of their ratio with its standard error.
+Without a model and data it takes the shape of the published model of bulk water with random weights, the
+distances and densities that 380 frames of water have, and 512 molecules. Atoms hardly move, and LAMMPS
+builds its lists every ten steps, as it does in liquid water. Runs take turns; prints medians of µs of a
+core per atom and step, and the median over repetitions of their ratio with its standard error.
 """
 
 from __future__ import annotations
@@ -77,10 +77,11 @@ def water(folder: pathlib.Path, kind: str) -> tuple[pathlib.Path, pathlib.Path]:
     return folder / "model.pt", folder / "atoms.data"
 
 
-def times(folder: pathlib.Path, options: argparse.Namespace, neighbors: str) -> dict[str, list[float]]:
+def times(
+    folder: pathlib.Path, options: argparse.Namespace, neighbors: str
+) -> dict[str, list[float]]:
     """µs of a core per atom and step, of every repetition."""
     fill = dict(neighbors=neighbors, steps=options.steps)
-    # The second of two runs is never the same one.
     order = ("warn", "ignore", "ignore", "warn")
     turns = "".join(TURN.format(choice=choice, **fill) for choice in order)
     script = INPUT.format(
@@ -130,10 +131,9 @@ def main() -> None:
             found = times(folder, options, neighbors)
             ratios = [warn / ignore for warn, ignore in zip(found["warn"], found["ignore"])]
             spread = 1.25 * statistics.stdev(ratios) / len(ratios) ** 0.5  # of a median
-            print(
-                f"{neighbors:10}{statistics.median(found['ignore']):10.2f}"
-                f"{statistics.median(found['warn']):10.2f}{statistics.median(ratios):10.4f} ± {spread:.4f}"
-            )
+            medians = [statistics.median(found[choice]) for choice in ("ignore", "warn")]
+            ratio = f"{statistics.median(ratios):10.4f} ± {spread:.4f}"
+            print(f"{neighbors:10}{medians[0]:10.2f}{medians[1]:10.2f}{ratio}")
 
 
 if __name__ == "__main__":

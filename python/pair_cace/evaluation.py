@@ -140,7 +140,7 @@ class Evaluation:
         return Pairs(pairs.reference, pairs.predicted - self.energy_shift)
 
     def errors(self) -> dict[str, float]:
-        """``energy_rmse``, ``energy_mae`` in eV/atom, ``force_...`` eV/Å, ``stress_...`` eV/Å³; known ones."""
+        """``energy_rmse`` and ``energy_mae`` eV/atom, ``force_...`` eV/Å, ``stress_...`` eV/Å³."""
         quantities = {"energy": self.energy_per_atom, "force": self.force, "stress": self.stress}
         return {
             f"{name}_{kind}": getattr(pairs, kind)

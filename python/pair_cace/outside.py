@@ -58,7 +58,7 @@ class OutsideWatch:
         self._largest_limit = float(self._limits.max())
 
     def look(self, graph: Graph) -> None:
-        """At one structure, before it is evaluated. Raises CaceError if it is outside and we are to stop."""
+        """At one structure. Raises CaceError if it is outside, and we are to stop."""
         if self.choice == "ignore" or self.extent is None:
             return
         self.n_calculations += 1

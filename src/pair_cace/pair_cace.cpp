@@ -153,7 +153,7 @@ void PairCACE::watch_outside()
                       "but {} does not; train or fine-tune it with this version of pair_cace and export it again, "
                       "or use 'outside warn'", pair_cace::joined(coefficients_.paths));
   outside_.start_run(settings_.outside, common, atomic_numbers_, models_.empty() ? 0.0 : models_[0]->info().cutoff);
-  for (const auto &own : own_neighbors_) own->watch(own == own_neighbors_[0] ? outside_.limits() : pair_cace::ContactLimits());
+  if (!own_neighbors_.empty()) own_neighbors_[0]->watch(outside_.limits());
 }
 
 double PairCACE::init_one(int, int)

@@ -44,8 +44,9 @@ std::vector<int64_t> first_of(const std::vector<int64_t> &count)
 
 // From the definition.
 std::vector<int64_t> contacts_of_all_pairs(const std::vector<double> &positions, const std::vector<int64_t> &species,
-                                           const std::vector<int64_t> &sender_of_point, const std::vector<int64_t> &kinds,
-                                           const std::vector<double> &limits, int64_t n)
+                                           const std::vector<int64_t> &sender_of_point,
+                                           const std::vector<int64_t> &kinds, const std::vector<double> &limits,
+                                           int64_t n)
 {
   std::vector<int64_t> contacts;
   for (std::size_t pair = 0; pair < limits.size(); ++pair) contacts.insert(contacts.end(), {0, Contact().shortest});
@@ -126,8 +127,10 @@ Found<Real> find(const NeighborKernels<Real> &kernels, const std::vector<double>
   found.densities.resize(n);
   select.densities = found.densities.data();
   kernels.select(select, 0, n);
-  for (const Contact &contact : contacts) found.contacts.insert(found.contacts.end(), {contact.count, contact.shortest});
-  if (found.contacts != contacts_of_all_pairs(positions, species, sender_of_point, kinds, limits, n)) found.contacts.clear();
+  for (const Contact &contact : contacts)
+    found.contacts.insert(found.contacts.end(), {contact.count, contact.shortest});
+  if (found.contacts != contacts_of_all_pairs(positions, species, sender_of_point, kinds, limits, n))
+    found.contacts.clear();    // the test fails
   kernels.pad({select, n, n}, 0, select.capacity);
 
   found.forces.assign(3 * n, 0.0);

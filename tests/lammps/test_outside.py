@@ -1,4 +1,4 @@
-"""`outside warn`, `stop` and `ignore`: what is said where atoms leave what the model was trained on."""
+"""`outside warn`, `stop`, `ignore`: what is said where atoms leave what a model was trained on."""
 
 import re
 
@@ -35,7 +35,7 @@ def write_model(path, kind="T0", extent=extent_of_water(), seed=0, **settings):
 
 
 def write_flight(folder, symbols="OO"):
-    """Two atoms 3 Å apart in the middle of a box, where four ranks meet; and others around, far away."""
+    """Two atoms 3 Å apart in the middle of a box, where four ranks meet, and others far away."""
     atoms = ase.Atoms(symbols, [[9.0, 10.1, 9.95], [12.0, 10.1, 9.95]], cell=[20.0] * 3, pbc=True)
     atoms += ase.Atoms("H4O", [[2, 2, 2], [2, 15, 3], [17, 3, 16], [16, 16, 15], [3, 3, 16]])
     write_data(folder / "atoms.data", atoms, ["O", "H"])
@@ -222,7 +222,7 @@ def test_an_error_says_what_was_seen_before(tmp_path):
 
 
 def ranges_around(atoms):
-    """Densities around the atoms of O and H, and what an extent of this structure alone has of them."""
+    """Densities around the atoms of O and H, and what the extent of this structure has of them."""
     found = local_densities(Graph.of(atoms, CUTOFF), CUTOFF).numpy()
     of = {symbol: found[atoms.symbols == symbol] for symbol in ("H", "O")}
     return of, dict(

@@ -21,7 +21,7 @@ def info(model: pathlib.Path, as_json: bool) -> None:
 
 
 def show_info(path: pathlib.Path, as_json: bool) -> None:
-    """Print kind, elements, cutoff, precision, E0, hyperparameters, provenance, and the training data."""
+    """Print what the file says of its model, and of the data that this was trained on."""
     from ..io.loading import load_model
 
     _, found = load_model(path)

@@ -79,7 +79,8 @@ class TrainingExtent(BaseModel):
         for a, b in self.pairs():
             distance = self.closest_of(a, b)
             if distance is not None:
-                lines.append(f"closest {a} {b} {distance!r}" if distance < np.inf else f"closest {a} {b} none")
+                known = repr(distance) if distance < np.inf else "none"
+                lines.append(f"closest {a} {b} {known}")
         for word, densities in (("density", self.densities), ("mean_density", self.mean_densities)):
             for symbol, ranges in densities.items():
                 ends = " ".join(repr(end) for one in ranges for end in one)
@@ -109,7 +110,7 @@ def ranges_of(values: np.ndarray) -> Ranges:
 
 
 def factor_outside(density: float, ranges: Ranges) -> float:
-    """How many times ``density`` is above or below the nearest range; 1 within one, or if there is none."""
+    """How many times ``density`` is above or below the nearest range; 1 within, or without any."""
     return min((max(low / density, density / high, 1.0) for low, high in ranges), default=1.0)
 
 

@@ -177,8 +177,8 @@ def _trained_on(
     if base.trained_on:
         return base.trained_on.joined(found)
     watcher.say(
-        f"{config.fine_tune.init_from} does not say what it was trained on; the new model will say what "
-        "is in these data alone"
+        f"{config.fine_tune.init_from} does not say what it was trained on; the new model will say "
+        "what is in these data alone"
     )
     return found.model_copy(update={"is_whole": False})
 

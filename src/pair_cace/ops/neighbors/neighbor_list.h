@@ -20,8 +20,8 @@ struct Neighbors {
   int64_t n_receivers() const { return first.size(0) - 1; }
 };
 
-// ContactLimits on the device of the positions, the atomic numbers of all rows, (rows,) int64, and what there is to begin
-// with, no Contact of any pair of kinds, as int64.
+// ContactLimits on the device of the positions, the atomic numbers of all rows, (rows,) int64, and what there is to
+// begin with, no Contact of any pair of kinds, as int64.
 struct ContactTensors {
   Tensor species, kinds, limit_squared, largest_squared, none;
 
