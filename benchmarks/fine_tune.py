@@ -20,7 +20,6 @@ import tempfile
 
 import ase.io
 import numpy as np
-
 from pair_cace.cli.train import template_text
 from pair_cace.data.reading import read_frames
 from pair_cace.evaluation import evaluate, graphs_of
