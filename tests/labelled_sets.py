@@ -22,65 +22,63 @@ def frame_of(atoms: ase.Atoms, calculator, name: str) -> Frame:
     return Frame(name, atoms, energy, forces, stress, 1.0)
 
 
-def alloy(n: int = 60, seed: int = 1) -> list[Frame]:
-    """Shaken copper-gold crystals of 8 atoms and several compositions."""
+def shaken(name: str, n: int, seed: int, width: float, make, calculator=EMT) -> list[Frame]:
+    """``n`` structures, which ``make`` has of a generator and their number, shaken by ``width`` in Å."""
     rng = np.random.default_rng(seed)
     frames = []
     for k in range(n):
-        atoms = bulk("Cu", cubic=True, a=rng.uniform(3.6, 4.0)).repeat((1, 1, 2))
-        atoms.symbols[rng.choice(8, rng.integers(1, 7), replace=False)] = "Au"
-        atoms.rattle(0.08, rng=rng)
-        frames.append(frame_of(atoms, EMT(), f"alloy, frame {k}"))
+        atoms = make(rng, k)
+        atoms.rattle(width, rng=rng)
+        frames.append(frame_of(atoms, calculator(), f"{name}, frame {k}"))
     return frames
+
+
+def copper_gold(rng: np.random.Generator) -> ase.Atoms:
+    """A crystal of 8 atoms with 1 to 6 of gold."""
+    atoms = bulk("Cu", cubic=True, a=rng.uniform(3.6, 4.0)).repeat((1, 1, 2))
+    atoms.symbols[rng.choice(8, rng.integers(1, 7), replace=False)] = "Au"
+    return atoms
+
+
+def alloy(n: int = 60, seed: int = 1) -> list[Frame]:
+    """Shaken copper-gold crystals of 8 atoms and several compositions."""
+    return shaken("alloy", n, seed, 0.08, lambda rng, k: copper_gold(rng))
 
 
 def metal(n: int = 40, seed: int = 2) -> list[Frame]:
     """Shaken copper of 32 atoms at several densities and shears."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for k in range(n):
+
+    def make(rng, k):
         atoms = bulk("Cu", cubic=True, a=rng.uniform(3.5, 3.8)).repeat(2)
         atoms.set_cell(atoms.cell.array @ (np.eye(3) + rng.normal(0, 0.02, (3, 3))), True)
-        atoms.rattle(0.12, rng=rng)
-        frames.append(frame_of(atoms, EMT(), f"metal, frame {k}"))
-    return frames
+        return atoms
+
+    return shaken("metal", n, seed, 0.12, make)
 
 
 def ethanol(n: int = 80, seed: int = 3) -> list[Frame]:
     """A shaken molecule of 9 atoms."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for k in range(n):
-        atoms = molecule("CH3CH2OH")
-        atoms.rattle(0.07, rng=rng)
-        frames.append(frame_of(atoms, EMT(), f"ethanol, frame {k}"))
-    return frames
+    return shaken("ethanol", n, seed, 0.07, lambda rng, k: molecule("CH3CH2OH"))
 
 
 def slabs_and_bulk(n: int = 20, seed: int = 4) -> list[Frame]:
     """Copper of 16 atoms: as a crystal, and as a slab in vacuum; the latter are higher in energy."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for k in range(2 * n):
+
+    def make(rng, k):
         if k % 2:
-            atoms = fcc111("Cu", (2, 2, 4), vacuum=6.0, periodic=True)
-        else:
-            atoms = bulk("Cu", cubic=True).repeat((2, 2, 1))
-        atoms.rattle(0.08, rng=rng)
-        frames.append(frame_of(atoms, EMT(), f"copper, frame {k}"))
-    return frames
+            return fcc111("Cu", (2, 2, 4), vacuum=6.0, periodic=True)
+        return bulk("Cu", cubic=True).repeat((2, 2, 1))
+
+    return shaken("copper", 2 * n, seed, 0.08, make)
 
 
 def argon(n: int = 30, seed: int = 5) -> list[Frame]:
     """Shaken crystals of argon, whose atoms are far apart."""
-    rng = np.random.default_rng(seed)
-    frames = []
-    for k in range(n):
-        atoms = bulk("Ar", cubic=True, a=rng.uniform(5.2, 5.5)).repeat(2)
-        atoms.rattle(0.15, rng=rng)
-        calculator = LennardJones(sigma=3.4, epsilon=0.0104, rc=7.0, smooth=True)
-        frames.append(frame_of(atoms, calculator, f"argon, frame {k}"))
-    return frames
+    return shaken(
+        "argon", n, seed, 0.15,
+        lambda rng, k: bulk("Ar", cubic=True, a=rng.uniform(5.2, 5.5)).repeat(2),
+        lambda: LennardJones(sigma=3.4, epsilon=0.0104, rc=7.0, smooth=True),
+    )  # fmt: skip
 
 
 # ---- mistakes ------------------------------------------------------------------------------------

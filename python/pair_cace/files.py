@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -10,6 +12,7 @@ import shlex
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from .errors import CaceError
 
@@ -64,6 +67,19 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Write ``content`` as JSON, whole or not at all."""
+    with written_whole(path) as temporary:
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    """Of the content of a file, hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_archive(path: pathlib.Path) -> None:

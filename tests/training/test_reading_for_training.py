@@ -16,22 +16,13 @@ from pair_cace.training.data import load_data
 from pair_cace.training.distributed import Processes
 from pair_cace.training.reference_energies import fitted
 from pair_cace.training.typical_energies import all_electrons, valence_electrons
-from pair_cace.training.watcher import Watcher
-from training_helpers import cace_train, labelled
-
-
-class Listener(Watcher):
-    def __init__(self):
-        self.texts = []
-
-    def say(self, text):
-        self.texts.append(text)
+from training_helpers import Listener, cace_train, labelled
 
 
 def loaded(config):
     listener = Listener()
     parts = load_data(config, config.model.cutoff, Processes(), listener)
-    return parts, "\n".join(listener.texts)
+    return parts, "\n".join(listener.said)
 
 
 def write(path, frames, **options):
@@ -116,6 +107,12 @@ def test_what_is_not_read_is_said(config_file, tmp_path):
 def test_a_name_that_no_frame_has_is_an_error(config_file, label):
     with pytest.raises(CaceError, match=f"expected the label 'dft_{label}'"):
         loaded(load_config(config_file(), [f"data.keys.{label}=dft_{label}"]))
+
+
+def test_labels_and_weights_that_are_done_without(config_file):
+    without = [f"data.keys.{name}=none" for name in ("stress", "virial", "weight", "config_type")]
+    parts, _ = loaded(load_config(config_file(), [*without, "training.phases.0.stress_weight=0"]))
+    assert len(parts["train"].store.with_stress(parts["train"].structures)) == 0
 
 
 # ---- weights -------------------------------------------------------------------------------------

@@ -16,8 +16,7 @@ from pair_cace.training.config import Config
 from pair_cace.training.report import Report, _by_group, _page, worst_frames, write_report
 from pair_cace.training.run import train
 from pair_cace.training.verdict import FINDINGS, verdict
-from pair_cace.training.watcher import Watcher
-from training_helpers import cace_train, labelled
+from training_helpers import Listener, cace_train, labelled
 
 PHASES = [
     {"epochs": 3, "energy_weight": 1, "force_weight": 100},
@@ -33,14 +32,6 @@ def config_of(folder, data_file, **data):
         "training": {"batch_size": 4, "phases": PHASES},
     }
     return Config.model_validate(content)
-
-
-class Listener(Watcher):
-    def __init__(self):
-        self.said = []
-
-    def say(self, text):
-        self.said.append(text)
 
 
 @pytest.fixture(scope="module")

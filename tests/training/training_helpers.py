@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from labelled_sets import copper_gold
 from pair_cace.io.checkpoint import load_checkpoint
 from pair_cace.nn.derivatives import predict
 from pair_cace.training.data import load_data
@@ -25,8 +25,7 @@ def labelled(n_frames, seed, with_stress=True):
     rng = np.random.default_rng(seed)
     frames = []
     for _ in range(n_frames):
-        atoms = bulk("Cu", cubic=True, a=rng.uniform(3.6, 4.0)).repeat((1, 1, 2))
-        atoms.symbols[rng.choice(8, rng.integers(1, 7), replace=False)] = "Au"
+        atoms = copper_gold(rng)
         atoms.rattle(0.08, rng=rng)
         atoms.calc = EMT()
         results = dict(energy=atoms.get_potential_energy(), forces=atoms.get_forces())
@@ -76,6 +75,16 @@ def config_file(tmp_path, data_file):
         return path
 
     return write
+
+
+class Listener(Watcher):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
 
 
 def cace_train(*arguments, processes=1, **options):

@@ -17,7 +17,6 @@ NOBLE_GASES = {2, 10, 18, 36, 54, 86}
 STRETCHED = (1.4, 2.3)  # nearest relative distances of structures in Bohr
 SQUEEZED = (0.4, 0.62)  # of those that were taken for Bohr and divided
 SPILLED = 1.3  # extent of the atoms over that of the cell, from which on they lie outside of it
-BONDED = (0.75, 1.35)  # of structures at rest
 TOO_CLOSE = 0.5
 FEW_NEIGHBORS = 6.0
 FAR_SIGHT = 8.0  # Å; what a structure has to offer to a cutoff

@@ -150,7 +150,3 @@ class Survey:
     @property
     def has_forces(self) -> bool:
         return bool(np.isfinite(self.column("largest_force")).any())
-
-    @property
-    def has_stresses(self) -> bool:
-        return bool(np.isfinite(self.column("largest_stress")).any())

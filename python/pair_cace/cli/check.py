@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import sys
+from dataclasses import replace
 
 import click
 
 from ..errors import CaceError
-from ..files import check_input, check_output
+from ..files import check_input, check_output, write_json
+from .options import check_index, check_plot, format_option, index_option, json_option, plot_option
 
 
 @click.command()
@@ -18,27 +19,16 @@ from ..files import check_input, check_output
     "--cutoff", type=click.FloatRange(min=0.5, max=20.0),
     help="Of the model that is to be trained, Å.  [default: that of the config, or 5.0]",
 )  # fmt: skip
-@click.option(
-    "--plot", type=click.Path(path_type=pathlib.Path),
-    help="Draw the data here (png, pdf or svg).",
-)  # fmt: skip
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=pathlib.Path),
-    help="Write everything here as JSON, in eV and Å.",
-)  # fmt: skip
+@plot_option("Draw the data here (png, pdf or svg).")
+@json_option("Write everything here as JSON, in eV and Å.")
 @click.option("--strict", is_flag=True, help="Exit with status 1 if there are warnings.")
 @click.option("--energy-key", help="Label of total energies, eV.  [default: energy]")
 @click.option("--forces-key", help="Label of forces, eV/Å.  [default: forces]")
 @click.option(
     "--stress-key", help="Label of stresses, eV/Å³, tension positive.  [default: stress]"
 )
-@click.option(
-    "--index", default=":", show_default=True,
-    help="Frames to take from each file, in ASE's notation: 0:10, -1, ::5.",
-)  # fmt: skip
-@click.option(
-    "--format", "file_format", help="Format of the data, as ASE calls it. Default: ASE's guess."
-)
+@index_option
+@format_option
 def check(
     data: tuple[pathlib.Path, ...],
     cutoff: float | None,
@@ -67,27 +57,34 @@ def check(
     from rich.progress import Progress
 
     from ..checking.inspection import inspect, survey_of
-    from .eval import _check_names
+    from ..checking.words import as_values
+    from ..data.reading import count_remarks
 
-    _check_names(plot, None, index)
+    check_index(index)
+    check_plot(plot)
     for output in (plot, json_file):
         if output:
             check_output(output, data)
     files, keys, configured = _sources(data)
     given = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
-    keys = _with(keys, {name: key for name, key in given.items() if key})
+    keys = replace(keys, **{name: key for name, key in given.items() if key})
     remarks: dict[str, tuple[int, str]] = {}  # how often, and the first frame
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=None)
+
+        def on_frame(frame) -> None:
+            count_remarks(remarks, frame)
+            progress.advance(task)
+
         survey = survey_of(
-            _frames(files, keys, file_format, index, remarks, lambda: progress.advance(task)),
+            _frames(files, keys, file_format, index, on_frame),
             cutoff or configured or 5.0,
         )
         progress.update(task, description="looking for mistakes")
         inspection = inspect(survey)
     _print(inspection, remarks)
     if json_file:
-        _write_json(inspection, json_file)
+        write_json(json_file, as_values(inspection))
         click.echo(f"{json_file}: everything above")
     if plot:
         from ..checking.picture import plot_survey
@@ -126,26 +123,18 @@ def _sources(data: tuple[pathlib.Path, ...]):
     return files, keys_of(config), config.model.cutoff if config.model else None
 
 
-def _with(keys, given: dict[str, str]):
-    from dataclasses import replace
-
-    return replace(keys, **given)
-
-
-def _frames(files, keys, file_format: str | None, index: str, remarks: dict, on_frame):
+def _frames(files, keys, file_format: str | None, index: str, on_frame):
     from ..data.reading import iter_frames
 
     for part, path in files:
         for frame in iter_frames(path, keys, (), None, file_format, index):
-            for remark in frame.remarks:
-                n, first = remarks.get(remark, (0, frame.name))
-                remarks[remark] = n + 1, first
-            on_frame()
+            on_frame(frame)
             yield part, frame
 
 
 def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:
     from ..checking.words import long_lines
+    from ..data.reading import remark_notes
 
     for line in long_lines(inspection):
         click.echo(line)
@@ -153,16 +142,7 @@ def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:
     warnings = [one for one in inspection.findings if one.severity == "warning"]
     for finding in inspection.findings:
         click.echo(str(finding))
-    for remark, (n, first) in remarks.items():
-        click.echo(f"note: {n} of {len(inspection.survey)} frames (first: {first}): {remark}")
+    for note in remark_notes(remarks, len(inspection.survey)):
+        click.echo(note)
     if not warnings:
         click.echo("no warnings")
-
-
-def _write_json(inspection, path: pathlib.Path) -> None:
-    from ..checking.words import as_values
-    from ..files import written_whole
-
-    with written_whole(path) as temporary:
-        text = json.dumps(as_values(inspection), indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from collections.abc import Iterator
 
 import click
 
 from ..errors import CaceError
-from ..files import check_output
+from ..files import check_output, write_json
+from .options import check_plot, json_option, plot_option
 
 ABSENT = "—"
 SIDE_BY_SIDE = 6  # runs in one table
@@ -19,14 +19,8 @@ SIDE_BY_SIDE = 6  # runs in one table
 @click.argument(
     "runs", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path), metavar="RUN..."
 )  # fmt: skip
-@click.option(
-    "--plot", type=click.Path(path_type=pathlib.Path),
-    help="Draw the learning curves laid over each other (png, pdf or svg).",
-)  # fmt: skip
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=pathlib.Path),
-    help="Write the comparison here as JSON, in eV and Å.",
-)  # fmt: skip
+@plot_option("Draw the learning curves laid over each other (png, pdf or svg).")
+@json_option("Write the comparison here as JSON, in eV and Å.")
 def compare(
     runs: tuple[pathlib.Path, ...], plot: pathlib.Path | None, json_file: pathlib.Path | None
 ) -> None:
@@ -38,8 +32,7 @@ def compare(
     """
     from ..training.compare import as_json, differing_keys, read_runs, warnings
 
-    if plot and plot.suffix not in (".png", ".pdf", ".svg"):
-        raise CaceError(f"--plot: expected a name that ends in .png, .pdf or .svg, got {plot}")
+    check_plot(plot)
     for output in (plot, json_file):
         if output:
             check_output(output, runs)
@@ -50,11 +43,7 @@ def compare(
     for sentence in warnings(found):
         click.echo(f"note: {sentence}")
     if json_file:
-        from ..files import written_whole
-
-        with written_whole(json_file) as temporary:
-            text = json.dumps(as_json(found), indent=2, ensure_ascii=False)
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(json_file, as_json(found))
         click.echo(f"{json_file}: comparison")
     if plot:
         from ..plotting import plot_learning_curves

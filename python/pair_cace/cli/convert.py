@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import pathlib
 
@@ -35,7 +34,7 @@ def convert(published: pathlib.Path, output: pathlib.Path, e0: str | None) -> No
 def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, float]) -> None:
     """Read ``published``, set E0 (eV by element; all of them or none) and write ``output``."""
     from .. import __version__
-    from ..files import check_input, check_output, typed
+    from ..files import check_input, check_output, sha256_of, typed
     from ..io.checkpoint import save_checkpoint
     from ..io.published import convert_published
 
@@ -46,7 +45,7 @@ def convert_model(published: pathlib.Path, output: pathlib.Path, E0: dict[str, f
         _set_E0(model, settings.elements, E0)
     provenance = {
         "converted_from": published.name,
-        "sha256": hashlib.sha256(published.read_bytes()).hexdigest(),
+        "sha256": sha256_of(published),
         "pair_cace_version": __version__,
     }
     save_checkpoint(output, model, settings, provenance)

@@ -9,6 +9,7 @@ import click
 
 from ..errors import CaceError
 from ..files import check_input, check_output
+from .options import check_index, check_plot, format_option, index_option, json_option, plot_option
 
 LABELS = ("energy", "forces", "stress")
 
@@ -16,14 +17,8 @@ LABELS = ("energy", "forces", "stress")
 @click.command("eval")
 @click.argument("model", type=click.Path(path_type=pathlib.Path))
 @click.argument("data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
-@click.option(
-    "--plot", type=click.Path(path_type=pathlib.Path),
-    help="Write a parity plot here (png, pdf or svg).",
-)  # fmt: skip
-@click.option(
-    "--json", "json_file", type=click.Path(path_type=pathlib.Path),
-    help="Write the errors here as JSON, in eV and Å; those of stresses in GPa, too.",
-)  # fmt: skip
+@plot_option("Write a parity plot here (png, pdf or svg).")
+@json_option("Write the errors here as JSON, in eV and Å; those of stresses in GPa, too.")
 @click.option(
     "--write", "write_file", type=click.Path(path_type=pathlib.Path),
     help="Write the frames here, as extended XYZ with the model's cace_energy, cace_forces and "
@@ -42,13 +37,8 @@ LABELS = ("energy", "forces", "stress")
     "--stress-key", default="stress", show_default=True,
     help="Label of stresses, eV/Å³, tension positive. Frames without it are fine.",
 )  # fmt: skip
-@click.option(
-    "--index", default=":", show_default=True,
-    help="Frames to take from each file, in ASE's notation: 0:10, -1, ::5.",
-)  # fmt: skip
-@click.option(
-    "--format", "file_format", help="Format of the data, as ASE calls it. Default: ASE's guess."
-)
+@index_option
+@format_option
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option(
     "--batch-atoms", default=400, show_default=True, type=click.IntRange(min=1),
@@ -79,11 +69,21 @@ def evaluate_command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from ..data.reading import Keys, counted_remarks, iter_frames, labels_in, missing_label
+    from ..data.reading import (
+        Keys,
+        count_remarks,
+        iter_frames,
+        labels_in,
+        missing_label,
+        remark_notes,
+    )
     from ..evaluation import evaluate, graphs_of
     from ..io.loading import load_model
 
-    _check_names(plot, write_file, index)
+    if write_file and write_file.suffix not in (".xyz", ".extxyz"):
+        raise CaceError(f"--write: expected a name that ends in .xyz or .extxyz, got {write_file}")
+    check_index(index)
+    check_plot(plot)
     for output in (plot, json_file, write_file):
         if output:
             check_output(output, [model, *data])
@@ -119,8 +119,11 @@ def evaluate_command(
         _print_table(evaluation)
         if of_groups:
             _print_groups(by, of_groups)
-    for remark, (count, first) in counted_remarks(frames).items():
-        click.echo(f"note: {count} of {len(frames)} frames (first: {first}): {remark}", err=True)
+    remarks: dict[str, tuple[int, str]] = {}
+    for frame in frames:
+        count_remarks(remarks, frame)
+    for note in remark_notes(remarks, len(frames)):
+        click.echo(note, err=True)
     for label in LABELS:
         lacking = [frame.name for frame in frames if getattr(frame, label) is None]
         if 0 < len(lacking) < len(frames):
@@ -151,21 +154,6 @@ def _check_is_data(path: pathlib.Path) -> None:
             f"expected data after the model, but {path} looks like a model; the order is "
             "cace eval MODEL DATA..."
         )
-
-
-def _check_names(plot: pathlib.Path | None, write: pathlib.Path | None, index: str) -> None:
-    from ase.io.formats import string2index
-
-    if write and write.suffix not in (".xyz", ".extxyz"):
-        raise CaceError(f"--write: expected a name that ends in .xyz or .extxyz, got {write}")
-    try:
-        is_index = not isinstance(string2index(index), str)
-    except (ValueError, TypeError):
-        is_index = False
-    if not is_index:
-        raise CaceError(f"--index: expected a number or a range as 0:10, -1 or ::5, got '{index}'")
-    if plot and plot.suffix not in (".png", ".pdf", ".svg"):
-        raise CaceError(f"--plot: expected a name that ends in .png, .pdf or .svg, got {plot}")
 
 
 def _groups(frames, key: str) -> list[str]:

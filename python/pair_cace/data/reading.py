@@ -148,10 +148,11 @@ def _chosen(frames: Iterator, index: str) -> Iterator:
 def _frame(atoms: ase.Atoms, name: str, keys: Keys, naming: str) -> Frame:
     _check_units(atoms, name)
     has_cell = atoms.cell.rank == 3
-    energy = _label(atoms, name, keys.energy, "energy")
-    forces = _label(atoms, name, keys.forces, "forces")
-    stress = _label(atoms, name, keys.stress, "stress")
-    virial = _label(atoms, name, keys.virial, "virial") if stress is None and has_cell else None
+    there = _names_in(atoms)
+    energy = _label(there, name, keys.energy, "energy")
+    forces = _label(there, name, keys.forces, "forces")
+    stress = _label(there, name, keys.stress, "stress")
+    virial = _label(there, name, keys.virial, "virial") if stress is None and has_cell else None
     if stress is not None:
         stress = _tensor(stress, name, keys.stress)
     elif virial is not None:
@@ -162,12 +163,12 @@ def _frame(atoms: ase.Atoms, name: str, keys: Keys, naming: str) -> Frame:
         energy=None if energy is None else float(_shaped(energy, (), name, keys.energy)),
         forces=None if forces is None else _shaped(forces, (len(atoms), 3), name, keys.forces),
         stress=stress if has_cell else None,
-        weight=_weight(atoms, name, keys.weight),
+        weight=_weight(there, name, keys.weight),
         config_type=_config_type(atoms, keys.config_type),
-        remarks=tuple(_remarks(atoms, keys)),
+        remarks=tuple(_remarks(there, keys)),
     )
     for label in LABELS:
-        _check_not_missed(frame, label, keys, naming)
+        _check_not_missed(frame, there, label, keys, naming)
     return frame
 
 
@@ -181,14 +182,14 @@ def _names_in(atoms: ase.Atoms) -> dict[str, object]:
     return arrays | atoms.info | results
 
 
-def _label(atoms: ase.Atoms, name: str, key: str | None, usual: str):
+def _label(there: dict[str, object], name: str, key: str | None, usual: str):
     """The value called ``key``; of the ``usual`` name, written in another way, too. None if missing.
 
+    there   everything that may be a label, see ``_names_in``
     Raises CaceError if the name is there without a value, or written in two ways.
     """
     if key is None:
         return None
-    there = _names_in(atoms)
     found = key if key in there else None
     if found is None and key == usual:
         others = [other for other in there if label_names.same_label(other, usual)]
@@ -207,8 +208,8 @@ def _label(atoms: ase.Atoms, name: str, key: str | None, usual: str):
     return there[found]
 
 
-def _weight(atoms: ase.Atoms, name: str, key: str | None) -> float:
-    given = _label(atoms, name, key, "config_weight")
+def _weight(there: dict[str, object], name: str, key: str | None) -> float:
+    given = _label(there, name, key, "config_weight")
     weight = 1.0 if given is None else float(_shaped(given, (), name, key))
     if weight < 0:
         raise CaceError(f"{name}: expected a weight of at least 0 for '{key}', found {weight}")
@@ -257,13 +258,15 @@ def _check_units(atoms: ase.Atoms, name: str) -> None:
         )
 
 
-def _check_not_missed(frame: Frame, label: str, keys: Keys, naming: str) -> None:
+def _check_not_missed(
+    frame: Frame, there: dict[str, object], label: str, keys: Keys, naming: str
+) -> None:
     """Raise CaceError if a label is missing where another name looks like it."""
     if getattr(frame, label) is not None or getattr(keys, label) is None:
         return
     if label == "stress" and (frame.atoms.cell.rank < 3 or keys.virial is None):
         return
-    similar = _similar(frame.atoms, label)
+    similar = _similar(there, len(frame.atoms), label)
     if similar:
         key, option = getattr(keys, label), naming.format(label=label)
         raise CaceError(
@@ -272,19 +275,18 @@ def _check_not_missed(frame: Frame, label: str, keys: Keys, naming: str) -> None
         )
 
 
-def _similar(atoms: ase.Atoms, label: str) -> list[str]:
-    """Names in ``atoms`` that may be this label, and have the shape of it."""
-    sizes = {"energy": (1,), "forces": (3 * len(atoms),), "stress": (6, 9)}[label]
+def _similar(there: dict[str, object], n_atoms: int, label: str) -> list[str]:
+    """Names of what may be this label, and has the shape of it."""
+    sizes = {"energy": (1,), "forces": (3 * n_atoms,), "stress": (6, 9)}[label]
     found = []
-    for name, value in _names_in(atoms).items():
+    for name, value in there.items():
         array = np.asarray(value)
         if label_names.may_be(name, label) and array.dtype.kind in "iuf" and array.size in sizes:
             found.append(name)
     return sorted(found)
 
 
-def _remarks(atoms: ase.Atoms, keys: Keys) -> Iterator[str]:
-    there = _names_in(atoms)
+def _remarks(there: dict[str, object], keys: Keys) -> Iterator[str]:
     energy, free_energy = there.get("energy"), there.get("free_energy")
     if keys.energy == "energy" and energy is not None and free_energy is not None:
         if abs(energy - free_energy) > 1e-6:
@@ -324,11 +326,14 @@ def missing_label(frame: Frame, label: str, keys: Keys, naming: str) -> str:
     )
 
 
-def counted_remarks(frames: Iterator[Frame]) -> dict[str, tuple[int, str]]:
-    """(number of frames, name of the first) of every remark."""
-    found: dict[str, tuple[int, str]] = {}
-    for frame in frames:
-        for remark in frame.remarks:
-            n, first = found.get(remark, (0, frame.name))
-            found[remark] = n + 1, first
-    return found
+def count_remarks(counts: dict[str, tuple[int, str]], frame: Frame) -> None:
+    """Add those of a frame to ``counts``: how many frames have a remark, and the name of the first."""
+    for remark in frame.remarks:
+        n, first = counts.get(remark, (0, frame.name))
+        counts[remark] = n + 1, first
+
+
+def remark_notes(counts: dict[str, tuple[int, str]], n_frames: int) -> Iterator[str]:
+    """What ``count_remarks`` has found among ``n_frames`` frames, for people."""
+    for remark, (n, first) in counts.items():
+        yield f"note: {n} of {n_frames} frames (first: {first}): {remark}"

@@ -248,7 +248,7 @@ def _check_neighbors(train: Part, cutoff: float) -> None:
 
 def _check_names(train: Part, config: Config) -> None:
     """Raise CaceError for a name that the config gives and no structure has."""
-    keys, usual = config.data.keys, Keys()
+    keys, usual = keys_of(config), Keys()
     store, chosen = train.store, train.structures
     if keys.weight not in (usual.weight, None) and not store.has_weights(chosen):
         raise CaceError(
@@ -261,7 +261,7 @@ def _check_names(train: Part, config: Config) -> None:
         "energy": not np.isfinite(store.energies(chosen)).any() and (keys.energy, usual.energy),
     }
     for label, names in missing.items():
-        if names and names[0] not in (names[1], None) and names[0].lower() != "none":
+        if names and names[0] not in (names[1], None):
             raise CaceError(
                 f"data.keys.{label}: expected the label '{names[0]}' in the training data "
                 f"({_names(train.files)}), found it in no structure; correct the name, or leave it out"

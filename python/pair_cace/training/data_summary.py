@@ -18,7 +18,6 @@ from .data import Part
 MOST_STRUCTURES = 1000  # that are looked at in full; of all others, labels alone
 MOST_EDGES = 10_000_000
 PROBE_ATOMS = 4000
-N_NAMED = 3
 
 
 def data_lines(parts: Mapping[str, Part], cutoff: float) -> Iterator[str]:

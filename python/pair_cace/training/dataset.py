@@ -21,7 +21,7 @@ from ..data.graph import Graph
 from ..data.labels import Labels
 from ..data.reading import Frame, Keys, iter_frames, missing_label
 from ..errors import CaceError
-from ..files import check_input, umask
+from ..files import check_input, sha256_of, umask
 
 LAYOUT_VERSION = 4
 NAMING = "data.keys.{label}"  # where a config says what a label is called
@@ -202,8 +202,7 @@ def content_hash(
     digest = hashlib.sha256(json.dumps(settings).encode())
     for file in files:
         check_input(file)
-        with open(file, "rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(sha256_of(file)))
     return digest.hexdigest()[:24]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pathlib
 import platform
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 
 from .. import __version__
 from ..data.reading import Keys
+from ..files import sha256_of
 from .config import Config
 from .data import Part, keys_of
 
@@ -55,9 +55,3 @@ def provenance_of(
             "provenance": parent,
         }
     return found
-
-
-def sha256_of(path: pathlib.Path) -> str:
-    """Of the content of a file, hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -11,14 +11,13 @@ import numpy as np
 
 from ..data.reading import Keys
 from ..errors import CaceError
-from ..files import check_input
+from ..files import check_input, sha256_of
 from .batching import shuffled
 from .config import Config
 from .data import Part, keys_of
 from .dataset import GraphStore
 from .groups import groups_of, members
 from .joined_store import JoinedStore
-from .provenance import sha256_of
 
 MOST_FOR_VALIDATION = 50  # frames, unless more are replayed
 
