@@ -323,3 +323,33 @@ def test_nothing_is_said_of_first_principles_data(shared, name, step):
         pytest.skip(f"needs {path}")
     frames = list(itertools.islice(iter_frames(path, require=()), 0, None, step))
     assert warnings(frames) == {}
+
+
+MISTAKES = {
+    "energies in Hartree": (lambda f: sets.energies_times(f, 1 / units.Hartree), "energy-unit"),
+    "energies in kcal/mol": (lambda f: sets.energies_times(f, units.mol / units.kcal), "energy-unit"),
+    "forces have the wrong sign": (lambda f: sets.forces_times(f, -1.0), "force-sign"),
+    "lengths in Bohr": (sets.in_bohr, "length-unit"),
+    "positions in Bohr": (lambda f: sets.in_bohr(f, with_cell=False), "length-unit"),
+    "two groups of frames": (sets.half_offset, "energy-offset"),
+    "a force of 350 eV/Å": (sets.one_large_force, "large-force"),
+    "stress has the wrong sign": (lambda f: sets.stress_times(f, -1.0), "stress-sign"),
+    "GPa": (lambda f: sets.stress_times(f, STRESS_FACTORS["GPa"]), "stress-unit"),
+    "kbar": (lambda f: sets.stress_times(f, STRESS_FACTORS["kbar"]), "stress-unit"),
+}
+
+
+@pytest.mark.parametrize("name, step", [("ethanol/train", 5), ("nbmotaw/train", 5)])
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_in_first_principles_data_are_named(shared, name, step, mistake):
+    path = shared / "data" / f"{name}.xyz"
+    if not path.is_file():
+        pytest.skip(f"needs {path}")
+    frames = list(itertools.islice(iter_frames(path, require=()), 0, None, step))
+    spoil, code = MISTAKES[mistake]
+    if code.startswith("stress") and frames[0].stress is None:
+        pytest.skip(f"{name} has no stress")
+    found = set(warnings(spoil(frames)))
+    if code == "energy-offset":  # alloys have structures twice, one of which may have been moved
+        found.discard("contradicting-energies")
+    assert found == {code}

@@ -7,7 +7,7 @@ import labelled_sets as sets
 import numpy as np
 import pytest
 from ase.calculators.singlepoint import SinglePointCalculator
-from pair_cace.checking.diagnosis import diagnose, slopes
+from pair_cace.checking.diagnosis import diagnose, offsets, slopes
 from pair_cace.checking.slopes import ENERGY_FACTORS, STRESS_FACTORS
 from pair_cace.evaluation import Evaluation
 from pair_cace.training.config import load_config
@@ -131,6 +131,15 @@ def test_an_offset_of_half_of_the_frames_is_named():
     (finding,) = diagnose(evaluation(offset=5.0), names)
     assert finding.code == "energy-offset" and "about 5 eV" in finding.text
     assert set(finding.frames) in ({*names[::2]}, {*names[1::2]})
+
+
+def test_an_offset_is_seen_in_many_frames_where_a_few_do_not_show_it():
+    """After a short training: the groups are only four standard deviations apart."""
+    parts = [evaluation(n=n, error=2.2, offset=5.0, seed=n) for n in (300, 38)]
+    assert diagnose(parts[1]) == []
+    (finding,) = offsets(parts, [f"frame {k}" for k in range(338)])
+    assert finding.code == "energy-offset" and len(finding.frames) > 150
+    assert offsets([evaluation(n=n, error=2.2, seed=n) for n in (300, 38)], ["frame"] * 338) == []
 
 
 def test_slopes_are_said_only_if_they_are_certain():

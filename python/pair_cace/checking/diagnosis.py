@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..composition import compositions
 from ..evaluation import Evaluation
 from .compositions import Compositions
 from .consistency import energy_findings, stress_findings
@@ -21,6 +22,8 @@ from .slopes import Slope, slope_of
 SLACK = 1.5  # a trained model is off by less in the slopes that it is judged by
 LEAST_CORRELATION = 0.6  # of energies that are compared across compositions
 SOURCE = "the trained model"
+# With one of these, energies and forces do not go together, whatever the frame.
+WRONG_ENERGIES = frozenset({"energy-unit", "force-sign", "force-unit", "length-unit"})
 
 
 @dataclass(frozen=True)
@@ -48,18 +51,18 @@ def slopes(evaluation: Evaluation) -> Slopes:
     """The slopes of an evaluation, robust against a few frames far off."""
     n_atoms = evaluation.atoms_of_frames.astype(np.float64)
     known = np.isfinite(evaluation.labels["energies"]) & (n_atoms > 1)
-    compositions = Compositions(_counts(evaluation)[known]) if known.any() else None
+    within = Compositions(_counts(evaluation)[known]) if known.any() else None
     energy = None
-    if compositions:
+    if within:
         reference, predicted = (
-            compositions.removed(x["energies"][known] / n_atoms[known])[compositions.compared]
+            within.removed(x["energies"][known] / n_atoms[known])[within.compared]
             for x in (evaluation.labels, evaluation.predicted)
         )
-        energy = slope_of(reference, predicted, compositions.lost)
+        energy = slope_of(reference, predicted, within.lost)
     force, stress = evaluation.force, evaluation.stress
     return Slopes(
         energy=energy,
-        across=bool(compositions) and not compositions.within,
+        across=bool(within) and not within.within,
         force=force and slope_of(force.reference, force.predicted),
         stress=stress and slope_of(stress.reference, stress.predicted),
     )
@@ -89,17 +92,21 @@ def diagnose(evaluation: Evaluation, names: Sequence[str] | None = None) -> list
         found += stress_findings(
             found_slopes.stress, SLACK, SOURCE, volumes, sign, forces_are_right=certain
         )
-    if not codes & {"energy-unit", "force-sign", "force-unit", "length-unit"}:
-        found += _offsets(evaluation, names)
+    if not codes & WRONG_ENERGIES:
+        found += offsets([evaluation], names)
     return found
 
 
-def _offsets(evaluation: Evaluation, names: list[str]) -> list[Finding]:
-    known = np.flatnonzero(np.isfinite(evaluation.labels["energies"]))
-    errors = evaluation.labels["energies"] - evaluation.predicted["energies"]
-    counts = _counts(evaluation)
-    formulas = [str(counts[k].tolist()) for k in known]
-    return offset_between([names[k] for k in known], formulas, errors[known])
+def offsets(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[Finding]:
+    """A warning if energies of all frames together come in two groups.
+
+    A model does not tell the groups apart in frames that it was trained on, either, unless it was
+    trained for very long; and of few frames, one cannot say.
+    """
+    errors = np.concatenate([e.labels["energies"] - e.predicted["energies"] for e in evaluations])
+    formulas = [f"{n} {x}" for e in evaluations for n, x in zip(e.atoms_of_frames, compositions(e))]
+    known = np.flatnonzero(np.isfinite(errors))
+    return offset_between([names[k] for k in known], [formulas[k] for k in known], errors[known])
 
 
 def _counts(evaluation: Evaluation) -> np.ndarray:

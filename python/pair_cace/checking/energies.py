@@ -14,7 +14,11 @@ FAR = 10.0  # robust standard deviations from the rest of a composition
 GAP = 2.0  # times as far as any other frame
 FAR_ENERGY = 0.01  # eV/atom; less is never far
 FAR_TOTAL = 0.5  # eV, of a whole frame; nor is less
+STEEP = 1.5  # times the largest force of other frames; such a frame may well be far in energy
 APART = 6.0  # distance of two groups of energies in standard deviations within them
+BETWEEN = 0.02  # share of the values in the middle third between them, at most
+MANY = 100  # values from which on chance does not make two groups of one, and these are enough:
+APART_OF_MANY, BETWEEN_OF_MANY = 4.0, 0.06
 LEAST_SHARE = 0.1  # of the smaller group
 
 
@@ -71,6 +75,9 @@ def far_frames(
         far = _far(energies[group], FAR_ENERGY)
         if far.any():  # and far from the next one, too: the tail of a distribution is not
             far &= away > GAP * away[~far].max()
+        forces = survey.column("largest_force")[group]
+        if not far.all():  # forces beyond those of all others say that the structure is another
+            far &= ~(forces > STEEP * np.nanmax(forces[~far], initial=0.0))
         for frame in group[far & (away * survey.column("n_atoms")[group] > FAR_TOTAL)]:
             residual = residuals.get(survey.names[frame])
             if residual is not None:
@@ -107,15 +114,20 @@ class Offset:
     upper: np.ndarray  # (n,) whether a value is in the upper group
 
 
-def two_groups(values: np.ndarray) -> Offset | None:
+def two_groups(values: np.ndarray, most_between: float = BETWEEN) -> Offset | None:
     """Two clearly separate groups among (n,) values, neither of them small; or None.
 
     Of one normal distribution, cut in two anywhere, the parts are less than 3 of their standard
     deviations apart; here it must be ``APART``, with next to nothing between.
+
+    most_between   share of the values that may lie in the middle third between the groups
     """
     n = len(values)
     if n < LEAST_IN_GROUP:
         return None
+    least_apart = APART
+    if n >= MANY:
+        least_apart, most_between = APART_OF_MANY, max(most_between, BETWEEN_OF_MANY)
     ordered = np.sort(values)
     sizes = np.arange(1, n)
     sums = np.cumsum(ordered)[:-1]
@@ -128,11 +140,11 @@ def two_groups(values: np.ndarray) -> Offset | None:
     centers = np.median(low), np.median(high)
     distance = float(centers[1] - centers[0])
     widths = [_width(low), _width(high)]
-    if distance <= APART * max(*widths, 1e-12):
+    if distance <= least_apart * max(*widths, 1e-12):
         return None
     third = distance / 3.0
     inside = (values > centers[0] + third) & (values < centers[1] - third)
-    if inside.mean() > 0.02:
+    if inside.mean() > most_between:
         return None
     return Offset(distance, values > (low[-1] + high[0]) / 2.0)
 
@@ -189,7 +201,7 @@ def _in_pairs(groups, errors) -> tuple[list[float], list[int], int]:
     if len(pairs) < 2 * LEAST_IN_GROUP:
         return [], [], 0
     differences = np.array([abs(errors[a] - errors[b]) for a, b in pairs])
-    offset = two_groups(differences)
+    offset = two_groups(differences, BETWEEN_OF_MANY)
     if offset is None or np.median(differences[~offset.upper]) > 0.3 * offset.size:
         return [], [], 0
     size = float(np.median(differences[offset.upper]))

@@ -24,6 +24,7 @@ PRIOR = 1e-2  # ridge of the parameters, (eV/Å)²
 LEAST_FRAMES = 20
 LEAST_LEFT = 15  # frames beyond the constants of compositions, for a verdict on energies
 POOR = 0.4  # misfit of energies from which on two groups of them are looked for
+CLEAR = 0.2  # what two groups leave of the spread, if they explain it; of one normal distribution, 0.6
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,16 @@ def probe(records: list[Record], most_atoms: int = PROBE_ATOMS) -> Probe | None:
     of_forces = fit.force_misfit(fit.parameters())
     telling = compositions.left >= max(LEAST_LEFT, 0.5 * compared.sum())
     chosen = (telling and mistake_in(misfits, of_forces)) or ""
-    factor, best = factors[chosen], parameters[chosen]
-    if not chosen and misfits[chosen].energy > POOR:
-        best = _in_two_groups(fit, rows, energies, n_atoms, compositions, best)
+    best = parameters[chosen]
+    if misfits[""].energy > POOR:
+        starts = parameters[""], fit.parameters(with_stress=True)
+        moved, left = min(
+            (_in_two_groups(fit, rows, energies, n_atoms, compositions, start) for start in starts),
+            key=lambda one: one[1],
+        )
+        if not chosen or left < CLEAR * _spread((energies * n_atoms)[compared]):
+            best, chosen = moved, ""
+    factor = factors[chosen]
     return Probe(
         records=usable,
         force_scale=fit.force_scale,
@@ -117,11 +125,13 @@ def probe(records: list[Record], most_atoms: int = PROBE_ATOMS) -> Probe | None:
     )
 
 
-def _in_two_groups(fit, rows, energies, n_atoms, compositions, parameters) -> np.ndarray:
-    """Parameters of a fit to energies of which some are higher by a constant, in eV.
+def _in_two_groups(
+    fit, rows, energies, n_atoms, compositions, parameters
+) -> tuple[np.ndarray, float]:
+    """Parameters of a fit to energies of which some are higher by a constant, and what it leaves, eV.
 
-    Which ones, and the constant, are found in turns with the fit. Whether there are two groups at
-    all is seen from what it leaves of frames that it has not seen.
+    Which ones, and the constant, are found in turns with the fit, from ``parameters`` on. Whether
+    there are two groups at all is seen from what it leaves of frames that it has not seen.
     """
     moved = energies
     for _ in range(10):
@@ -131,7 +141,9 @@ def _in_two_groups(fit, rows, energies, n_atoms, compositions, parameters) -> np
         if np.allclose(moved, before):
             break
         parameters = fit.parameters(rows, moved)
-    return parameters
+    left = (energies - fit.predicted(rows, parameters)) * n_atoms
+    left -= moved_together(left, compositions.groups)
+    return parameters, _spread(compositions.removed(left)[compositions.compared])
 
 
 def _without_wild_forces(records: list[Record]) -> list[Record]:
@@ -162,6 +174,8 @@ class _Fit:
         self._products = np.zeros((N_FOLDS, p))
         self._sums = np.zeros(N_FOLDS)  # of the squared forces
         self._stresses: list[tuple[int, np.ndarray, np.ndarray]] = []  # frame, labels, rows
+        self._virial_squares = np.zeros((N_FOLDS, p, p))
+        self._virial_products = np.zeros((N_FOLDS, p))
         n_forces = 0
         fitted = np.cumsum(n_atoms) <= max(most_atoms, n_atoms[0])
         for k, record in enumerate(records):
@@ -176,12 +190,21 @@ class _Fit:
             n_forces += len(labels)
             if record.has_stress:
                 self._stresses.append((k, record.stress, stress_rows))
+                scale = record.volume / np.sqrt(len(record.numbers))
+                virial_rows = scale * stress_rows.reshape(9, p)
+                self._virial_squares[fold] += virial_rows.T @ virial_rows
+                self._virial_products[fold] += virial_rows.T @ (scale * record.stress.ravel())
         self.force_scale = float(np.sqrt(self._sums.sum() / n_forces))
 
     def parameters(
-        self, rows: np.ndarray | None = None, energies: np.ndarray | None = None
+        self,
+        rows: np.ndarray | None = None,
+        energies: np.ndarray | None = None,
+        with_stress: bool = False,
     ) -> np.ndarray:
         """(folds, P) fitted to forces and, if given, (F,) energies of all other folds.
+
+        with_stress   fit virials, too, which come in eV per square root of the number of atoms
 
         An error of a third of the typical force weighs as much as one of a tenth of the spread of the
         energies. Energies that are far off do not count.
@@ -191,6 +214,9 @@ class _Fit:
             squares = self._squares.sum(axis=0) - self._squares[fold]
             squares += PRIOR * np.eye(len(squares))
             products = self._products.sum(axis=0) - self._products[fold]
+            if with_stress:
+                squares += self._virial_squares.sum(axis=0) - self._virial_squares[fold]
+                products += self._virial_products.sum(axis=0) - self._virial_products[fold]
             if rows is not None:
                 spread = _spread(energies)
                 weight = (0.3 * self.force_scale / (0.1 * spread)) ** 2

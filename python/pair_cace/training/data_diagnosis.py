@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..checking.diagnosis import diagnose, slopes
+from ..checking.diagnosis import WRONG_ENERGIES, diagnose, offsets, slopes
 from .outcome import Outcome
 
 UNSEEN = ("valid", "test")
@@ -20,7 +20,8 @@ def slope_lines(outcome: Outcome) -> Iterator[str]:
 def label_warnings(outcome: Outcome) -> Iterator[str]:
     """What is probably wrong with the labels; one warning of every kind.
 
-    Labels that were trained on may have been learned as they are, and say nothing.
+    Labels that were trained on may have been learned as they are, and say nothing; but for an offset
+    between two groups of them, which needs many frames to be seen.
     """
     said = set()
     for name in UNSEEN:
@@ -32,3 +33,10 @@ def label_warnings(outcome: Outcome) -> Iterator[str]:
             if finding.code not in said:
                 said.add(finding.code)
                 yield str(finding)
+    if not said & {"energy-offset", *WRONG_ENERGIES}:
+        names = [
+            outcome.frame_name(part, k)
+            for part, evaluation in outcome.found.items()
+            for k in range(evaluation.n_frames)
+        ]
+        yield from map(str, offsets(list(outcome.found.values()), names))
