@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import pathlib
 
-import numpy as np
-import pytest
-import torch
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, each with a core; before torch counts them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 

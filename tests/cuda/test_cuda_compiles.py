@@ -17,7 +17,7 @@ def test_cmake_compiles_it(tmp_path):
     configure.append(f"-DPython_EXECUTABLE={sys.executable}")
     commands = [
         ["cmake", "-S", ROOT, "-B", tmp_path, *configure],
-        ["cmake", "--build", tmp_path, "--target", "compile_cuda"],
+        ["cmake", "--build", tmp_path, "--target", "compile_cuda", "--parallel", "2"],
     ]
     for command in commands:
         run = subprocess.run(command, capture_output=True, text=True)

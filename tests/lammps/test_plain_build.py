@@ -36,7 +36,10 @@ def test_the_commands_of_the_readme(repository, models, tmp_path):
     ]:
         assert placeholder in commands
         commands = commands.replace(placeholder, str(folder))
-    build = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True)
+    build = subprocess.run(
+        ["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": "2"},
+    )  # fmt: skip
     assert build.returncode == 0, build.stdout + build.stderr
 
     write_data(tmp_path / "atoms.data", SYSTEMS["triclinic"](), ["O", "H"])
