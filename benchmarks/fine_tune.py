@@ -2,7 +2,7 @@
 
     python benchmarks/fine_tune.py runs/alloy/best.cace.pt --new new.xyz --known binaries.xyz
     python benchmarks/fine_tune.py runs/alloy/best.cace.pt --new new.xyz --known binaries.xyz \\
-        --frames 8 --seeds 0 1 2 fine_tune.replay.share=0.8
+        --frames 8 --seeds 0,1,2 fine_tune.replay.share=0.8
 
 Trains with the template `finetune` on some frames of the first file, drawn by seed, and prints
 root-mean-square errors of the model before and after, on the other frames of that file and on those
@@ -47,14 +47,14 @@ def main() -> None:
     parser.add_argument("--new", type=pathlib.Path, required=True, help="frames to learn")
     parser.add_argument("--known", type=pathlib.Path, required=True, help="frames not to forget")
     parser.add_argument("--frames", type=int, default=8, help="of --new, to train on")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of these frames")
+    parser.add_argument("--seeds", default="0", help="of these frames, as 0,1,2")
     arguments, overrides = parser.parse_known_args()
     frames = ase.io.read(arguments.new, ":")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         config = folder / "config.yaml"
         config.write_text(template_text("finetune"), encoding="utf-8")
-        for seed in arguments.seeds:
+        for seed in map(int, arguments.seeds.split(",")):
             order = np.random.default_rng(seed).permutation(len(frames))
             new, rest = folder / "new.xyz", folder / "rest.xyz"
             ase.io.write(new, [frames[k] for k in order[: arguments.frames]], format="extxyz")
