@@ -150,7 +150,7 @@ def flops_of_invariants(call: Call, gradient: bool) -> int:
 
 def dense_flops(model) -> float:
     """Of the readout and the message networks and their gradients, per atom."""
-    networks = [model.readout] + [layer.bchi for layer in model.layers if layer.bchi is not None]
+    networks = [model.readout] + [layer.bchi for layer in model.layers if "bchi" in layer]
     return 4.0 * sum(
         p.numel() for network in networks for p in network.parameters() if p.dim() == 2
     )

@@ -54,7 +54,7 @@ def random_model(settings: Hyperparameters, seed: int = 0, dtype=torch.float64) 
         for k in range(len(settings.elements)):
             model.elements.E0[k] = -1.5 * (k + 1)
         for layer in model.layers:
-            if layer.memory is not None:
+            if "memory" in layer:
                 layer.memory.weight += 0.1 * torch.randn_like(layer.memory.weight)
     return model.to(dtype).eval()
 

@@ -192,15 +192,15 @@ def lookalike(model, settings, output_modules=(), reverse_elements=False, **chan
 def _messages(layer, settings) -> nn.ModuleList:
     interaction = "cace.modules.interaction."
     memory = ar = bchi = None
-    if layer.memory is not None:
+    if "memory" in layer:
         memory = part(interaction + "NodeMemory", memory_coef=by_degree(layer.memory.weight, 1))
-    if layer.ar is not None:
+    if "ar" in layer:
         ar = part(
             interaction + "MessageAr",
             prefactor=by_degree(layer.ar.amplitude, 1),
             invr0=by_degree(layer.ar.decay, 1),
         )
-    if layer.bchi is not None:
+    if "bchi" in layer:
         bchi = part(
             interaction + "MessageBchi",
             hnet=network(layer.bchi.network),

@@ -30,7 +30,7 @@ PHASES = [{"epochs": 3}]
         ({"model.nu_max": 7}, "model.nu_max: Input should be less than or equal to 4, got 7"),
         (
             {"model.messages": ["B"]},
-            "model.messages.0: Input should be 'M', 'Ar' or 'Bchi', got 'B'",
+            "model.messages.0: expected a message term of the names M, Ar, Bchi, found 'B'",
         ),
         ({"model.avg_num_neighbors": 0}, "expected 'auto' or a number above 0"),
         ({"training.phases": []}, "training.phases"),
@@ -73,7 +73,7 @@ PHASES = [{"epochs": 3}]
             {"loss.energies": "relative", "training.batch_size": 1},
             "loss.energies: relative compares the structures of a batch; expected",
         ),
-        ({"loss.kind": "l1"}, "loss.kind: Input should be 'mse' or 'huber', got 'l1'"),
+        ({"loss.kind": "l1"}, "loss.kind: expected a loss of the names mse, huber, found 'l1'"),
         (
             {"fine_tune.train_only": "head"},
             "fine_tune.train_only: Input should be 'all' or 'readou",

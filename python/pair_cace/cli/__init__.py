@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import sys
 
 import click
@@ -20,7 +21,11 @@ from .train import train
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="pair_cace")
-def cace() -> None:
+@click.option(
+    "--with", "terms", type=click.Path(path_type=pathlib.Path), multiple=True, metavar="FILE.py",
+    help="A Python file with message terms, radial bases or losses of yours; can be given again.",
+)  # fmt: skip
+def cace(terms: tuple[pathlib.Path, ...]) -> None:
     """CACE machine-learning potentials: make models in Python, run them in LAMMPS.
 
     \b
@@ -35,6 +40,11 @@ def cace() -> None:
 
     Units are eV, Å, eV/Å and eV/Å³. `cace VERB --help` explains a verb.
     """
+    if terms:
+        from ..extending import load_terms
+
+        for path in terms:
+            load_terms(path)
 
 
 for verb in (demo, check, train, compare, export, info, evaluate_command, convert):

@@ -20,6 +20,7 @@ from ..errors import CaceError
 from ..files import written_whole
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict
+from ..registry import ANY_TERMS
 from .kinds import expect_kind
 from .model_info import ModelInfo
 from .probe import probe_structure
@@ -51,8 +52,8 @@ def export_model(
     reference = copy.deepcopy(model).to(torch.float64)
     model = copy.deepcopy(model).eval().requires_grad_(False).to(getattr(torch, dtype))
     reference.choose(compiled=False)
-    model.choose(compiled=not portable)
-    model.radial.known_prefactor = float(model.radial.prefactor)
+    model.choose(compiled=True, portable=portable)
+    model.radial.before_export()
     with written_whole(path) as temporary:
         with _quiet():
             torch.jit.script(model).save(
@@ -98,7 +99,9 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     info = ModelInfo(
         kind="exported model",
         format_version=_core.model_format_version,
-        hyperparameters=Hyperparameters.model_validate_json(metadata["hyperparameters"]),
+        hyperparameters=Hyperparameters.model_validate_json(
+            metadata["hyperparameters"], context=ANY_TERMS
+        ),
         E0=json.loads(metadata["E0"]),
         dtype=metadata["dtype"],
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),

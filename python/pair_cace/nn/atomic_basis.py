@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from .angular import triples_up_to
 from .edges import Edges
-from .hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    from .hyperparameters import Hyperparameters
 
 
 def degree_of_each_triple(l_max: int) -> Tensor:
@@ -52,7 +56,7 @@ def mix_radial(raw: Tensor, weight: Tensor, degree: Tensor) -> Tensor:
 class AtomicBasis(nn.Module):
     """A of layer 0 from the edges; owns the mixing weights that message layers use as well."""
 
-    def __init__(self, settings: Hyperparameters):
+    def __init__(self, settings: "Hyperparameters"):
         super().__init__()
         shape = (settings.l_max + 1, settings.n_rbf, settings.n_radial, settings.n_channels)
         # Low frequencies prevail at the start: smooth radial functions generalise better.

@@ -7,9 +7,10 @@ from typing import Literal
 from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ..registry import NameOf
 from .invariants import number_of_invariants
-
-MessageKind = Literal["M", "Ar", "Bchi"]
+from .messages import MESSAGES
+from .radial import RADIAL_BASES
 
 
 def unit(name: str) -> dict[str, str]:
@@ -34,7 +35,8 @@ class ModelShape(BaseModel):
     cutoff_exponent: int = Field(
         6, ge=2, le=12, description="p of the polynomial that goes to 0 at the cutoff"
     )
-    n_rbf: int = Field(6, ge=1, description="number of raw radial (Bessel) functions")
+    radial: NameOf(RADIAL_BASES) = Field("bessel", description="name of the radial basis")
+    n_rbf: int = Field(6, ge=1, description="number of raw radial functions")
     trainable_rbf: bool = Field(True, description="train the Bessel frequencies")
     n_radial: int = Field(12, ge=1, description="number of mixed radial functions")
     n_atom_basis: int = Field(
@@ -48,7 +50,7 @@ class ModelShape(BaseModel):
     l_max: int = Field(3, ge=0, le=8, description="L, highest angular degree")
     nu_max: int = Field(3, ge=1, le=4, description="ν, highest body order of an invariant, minus 1")
     n_layers: int = Field(0, ge=0, description="T, number of message-passing layers")
-    messages: tuple[MessageKind, ...] = Field(
+    messages: tuple[NameOf(MESSAGES), ...] = Field(
         ("Bchi",), description="terms of a message: M (memory), Ar, Bchi; unused if n_layers is 0"
     )
     bchi_per_l: bool = Field(True, description="one Bchi weight per l, otherwise one for all")
@@ -70,12 +72,19 @@ class ModelShape(BaseModel):
         json_schema_extra=unit("Å"),
     )
 
+    compiled: Literal["auto", "no"] = Field(
+        "auto",
+        description="auto: by the compiled operations, if they know all terms; no: by plain torch, which "
+        "is slower",
+    )
+
     @field_validator("messages")
     @classmethod
     def _listed_once(cls, messages: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(messages)) != len(messages):
             raise ValueError(f"a message term is listed twice: {' '.join(messages)}")
-        return tuple(kind for kind in ("M", "Ar", "Bchi") if kind in messages)
+        ours = [kind for kind in MESSAGES if kind in messages]
+        return *ours, *(kind for kind in messages if kind not in ours)
 
     @field_validator("bchi_hidden", "readout_hidden")
     @classmethod
@@ -114,14 +123,14 @@ class ModelShape(BaseModel):
         """The most that an atom tells its neighbours between two layers: A for Ar, θ h for Bchi."""
         if self.n_layers == 0:
             return 0
-        n_angular = (self.l_max + 1) * (self.l_max + 2) * (self.l_max + 3) // 6
-        values = {
-            "M": 0,
-            "Ar": self.n_radial * n_angular * self.n_channels,
-            "Bchi": (self.l_max + 1 if self.bchi_per_l else 1)
-            * (self.n_channels if self.bchi_per_channel else self.n_atom_basis),
-        }
-        return max(values[kind] for kind in self.messages)
+        return max(MESSAGES[kind].values_per_ghost(self) for kind in self.messages)
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether the model runs by compiled operations."""
+        used = self.messages if self.n_layers > 0 else ()
+        terms = [RADIAL_BASES[self.radial], *(MESSAGES[kind] for kind in used)]
+        return self.compiled == "auto" and all(term.has_kernels for term in terms)
 
 
 class Hyperparameters(ModelShape):

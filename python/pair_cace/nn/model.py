@@ -21,8 +21,8 @@ from .edges import Edges, Geometry
 from .elements import ElementEmbedding, Elements
 from .hyperparameters import Hyperparameters
 from .invariants import Invariants
-from .messages import MessageLayer
-from .radial import BesselBasis, PolynomialCutoff
+from .messages.layer import MessageLayer
+from .radial import RADIAL_BASES, PolynomialCutoff
 from .readout import Readout
 from .zbl import ZBLRepulsion
 
@@ -49,7 +49,8 @@ class CACE(nn.Module):
 
     def __init__(self, settings: Hyperparameters):
         super().__init__()
-        self.compiled = True
+        self.compiled = settings.has_kernels
+        self.has_kernels = settings.has_kernels
         self.l_max = settings.l_max
         self.nu_max = settings.nu_max
         self.passes_basis = "M" in settings.messages or "Ar" in settings.messages
@@ -61,7 +62,7 @@ class CACE(nn.Module):
             if settings.embed_receiver_nodes
             else None
         )
-        self.radial = BesselBasis(settings.cutoff, settings.n_rbf, settings.trainable_rbf)
+        self.radial = RADIAL_BASES[settings.radial](settings)
         self.cutoff_function = PolynomialCutoff(settings.cutoff, settings.cutoff_exponent)
         self.angular = AngularBasis(settings.l_max)
         self.atomic_basis = AtomicBasis(settings)
@@ -85,7 +86,7 @@ class CACE(nn.Module):
                             asked of other MPI ranks (src/pair_cace/ops/ghost_exchange.h).
         Returns    (n_atoms,) energies in eV with E0, float64 at every precision of the model.
         """
-        geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
+        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
         layers = self.features_of(geometry, species, n_atoms)
         energies = self.readout([features.flatten(1) for features in layers]).to(torch.float64)
         return energies + self.energies_without_features(geometry, species, n_atoms)
@@ -110,7 +111,7 @@ class CACE(nn.Module):
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
     ) -> Tuple[Tensor, Tensor]:
         """``evaluate`` by the compiled operation."""
-        geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
+        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
         sender, receiver = self.embeddings(species, n_atoms)
         networks: List[Tensor] = []
         amplitudes: List[Tensor] = []
@@ -119,13 +120,13 @@ class CACE(nn.Module):
         n_degrees = 1
         norm = 1.0
         for layer in self.layers:
-            if layer.bchi is not None:
+            if hasattr(layer, "bchi"):
                 networks += layer.bchi.network.weights_and_biases()
                 n_degrees = layer.bchi.n_degrees
-            if layer.ar is not None:
+            if hasattr(layer, "ar"):
                 amplitudes.append(layer.norm * layer.ar.amplitude)
                 decays.append(layer.ar.decay)
-            if layer.memory is not None:
+            if hasattr(layer, "memory"):
                 memories.append(layer.memory.weight)
             norm = layer.norm
         energies, gradient = evaluate(
@@ -177,7 +178,7 @@ class CACE(nn.Module):
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
     ) -> Tensor:
         """Invariants of every layer, (n_atoms, n_radial, N_B, C, T+1); arguments as ``forward``."""
-        geometry = Geometry(vectors.to(self.radial.prefactor.dtype), senders, receivers)
+        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
         return torch.stack(self.features_of(geometry, species, n_atoms), dim=-1)
 
     def features_of(self, geometry: Geometry, species: Tensor, n_atoms: int) -> List[Tensor]:
@@ -196,11 +197,15 @@ class CACE(nn.Module):
             return sender, self.receiver_embedding(composition[:n_atoms])
         return sender, sender[:n_atoms]
 
-    def choose(self, compiled: bool) -> None:
-        """Take the compiled way to the features, or the plain one."""
-        self.compiled = compiled
+    def choose(self, compiled: bool, portable: bool = False) -> None:
+        """Take the compiled way to the features, if there is one, or the plain one.
+
+        portable   the plain one without any operation of ours
+        """
+        self.compiled = compiled and self.has_kernels and not portable
         for layer in self.layers:
-            layer.compiled = compiled
+            layer.compiled = self.compiled
+            layer.portable = portable
 
     def plain_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> List[Tensor]:
         """``features_of`` from the embeddings of senders (N, K) and receivers (n_atoms, K)."""
@@ -236,7 +241,7 @@ class CACE(nn.Module):
                     self.cutoff_function.exponent,
                 )
             raw = None
-            if layer.bchi is not None:
+            if hasattr(layer, "bchi"):
                 weights = layer.weights_of_senders(invariants, sender)
                 raw = self.neighbor_sum(geometry, weights, receiver.shape[0])
             passes_basis = self.passes_basis and t + 1 < len(self.layers)
@@ -288,4 +293,4 @@ class CACE(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the weights; energies are float64 in any case."""
-        return self.radial.prefactor.dtype
+        return self.atomic_basis.mixing_weight.dtype

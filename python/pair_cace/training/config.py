@@ -25,6 +25,8 @@ from pydantic import (
 from ..errors import CaceError
 from ..nn import Hyperparameters
 from ..nn.hyperparameters import ModelShape, unit
+from ..registry import NameOf
+from .losses import LOSSES
 
 UserPath = Annotated[pathlib.Path, AfterValidator(pathlib.Path.expanduser)]  # ~ is the home
 
@@ -310,7 +312,7 @@ class ScheduleSection(_Section):
 class LossSection(_Section):
     """How an error becomes a loss."""
 
-    kind: Literal["mse", "huber"] = Field(
+    kind: NameOf(LOSSES) = Field(
         "mse", description="mse: squares; huber: squares of small errors, linear in large ones"
     )
     huber_delta: float = Field(

@@ -16,9 +16,6 @@ from ..data.graph import Graph
 from ..nn import CACE
 from ..nn.angular import multinomial, triples_up_to
 from ..nn.edges import Geometry
-from ..nn.messages import BchiMessage, MessageLayer
-
-BCHI_SCALE = 0.1  # of the message Bchi, against one
 
 FLOOR = 1e-6  # of Σ M A²; below it a feature does not occur in the sample and is left alone
 
@@ -43,36 +40,12 @@ def fit_scales(model: CACE, sample: Graph) -> None:
     for layer in model.layers:
         invariants = model.invariants(basis)
         arguments = (basis, invariants, edges, sender, receiver, mixing)
-        share = len([term for term in (layer.ar, layer.bchi) if term is not None]) ** 0.5
-        if layer.ar is not None:
-            norms = _norms(_message(layer, "ar", arguments), l_max)
-            layer.ar.amplitude /= share * norms.permute(1, 0, 2)
-        if layer.bchi is not None:
-            norms = _norms(_message(layer, "bchi", arguments), l_max)
-            _divide_weights(layer.bchi, share * norms.mean(dim=1) / BCHI_SCALE)
+        travelling = [term for term in layer.values() if hasattr(term, "tell")]
+        for term in travelling:
+            told = term.tell(basis, invariants, sender)
+            message = layer.norm * term.gather(told, edges, receiver, mixing)
+            term.divide(len(travelling) ** 0.5 * _norms(message, l_max))
         basis = layer(*arguments)
-
-
-def _message(layer: MessageLayer, term: str, arguments: tuple) -> Tensor:
-    """What a layer gives with one of its terms alone."""
-    kept = {name: getattr(layer, name) for name in ("memory", "ar", "bchi")}
-    for name in kept:
-        setattr(layer, name, kept[name] if name == term else None)
-    message = layer(*arguments)
-    for name, module in kept.items():
-        setattr(layer, name, module)
-    return message
-
-
-def _divide_weights(bchi: BchiMessage, norms: Tensor) -> None:
-    """Divide the edge weights h of every l and channel, (L+1, C), as far as they are not shared."""
-    if bchi.n_degrees == 1:
-        norms = norms.mean(dim=0, keepdim=True)
-    if bchi.n_channels == 1:
-        norms = norms.mean(dim=1, keepdim=True)
-    last = bchi.network[-1]
-    last.weight /= norms.reshape(-1, 1)
-    last.bias /= norms.reshape(-1)
 
 
 def _norms(basis: Tensor, l_max: int) -> Tensor:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from ..registry import Registry
 from .config import Config
 
 WIDTH = 96  # columns
@@ -127,6 +128,9 @@ def kind_in_words(annotation: Any, limits: Sequence[Any] = ()) -> str:
         inner, *given = get_args(annotation)
         limits = [one for limit in given for one in getattr(limit, "metadata", [limit])]
         return kind_in_words(inner, limits)
+    for names in limits:
+        if isinstance(names, Registry):
+            return f"one of {', '.join(names)}"
     kinds = [kind for kind in _alternatives(annotation) if kind is not type(None)]
     words = " or ".join(_one_kind(kind) for kind in kinds)
     return " ".join([words, *_bounds(limits)])

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..data.labels import Labels
 from ..nn.derivatives import Prediction
 from .config import LossSection, PhaseSection
+from .losses import LOSSES
 
 
 @dataclass
@@ -83,20 +84,10 @@ def error_sums(
     ]:
         known = torch.isfinite(expected)
         errors = torch.where(known, predicted - expected, torch.zeros_like(predicted))
-        values = weights * _value_loss(errors, loss)
+        values = weights * LOSSES[loss.kind](errors, loss)
         detached = errors.detach()
         sums += [values.sum(), (detached**2).sum(), detached.abs().sum(), known.sum().double()]
     return ErrorSums(*sums)
-
-
-def _value_loss(errors: Tensor, loss: LossSection) -> Tensor:
-    if loss.kind == "mse":
-        return errors**2
-    delta = loss.huber_delta
-    # Twice torch's Huber, so that it equals the square near zero.
-    return 2.0 * torch.nn.functional.huber_loss(
-        errors, torch.zeros_like(errors), reduction="none", delta=delta
-    )
 
 
 def total_loss(sums: ErrorSums, counts: Tensor, phase: PhaseSection) -> Tensor:

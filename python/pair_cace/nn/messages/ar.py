@@ -1,0 +1,46 @@
+"""The message that passes A on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..angular import triples_up_to
+from ..atomic_basis import degree_of_each_triple, sum_over_neighbors
+from ..edges import Edges
+from .term import MessageTerm
+
+
+class ArMessage(MessageTerm):
+    """A_Ar = Σ_{e→i} F(r) f_c(r) A^t_j with F^(l)_{n',c} = a exp(−b r), b in 1/Å."""
+
+    has_kernels = True
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        shape = (settings.n_radial, settings.l_max + 1, settings.n_channels)
+        self.amplitude = nn.Parameter(torch.rand(shape))
+        self.decay = nn.Parameter((0.5 + torch.rand(shape)) / settings.cutoff)
+        self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
+
+    @staticmethod
+    def values_per_ghost(settings) -> int:
+        return settings.n_radial * len(triples_up_to(settings.l_max)) * settings.n_channels
+
+    @torch.jit.export
+    def tell(self, basis: Tensor, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
+        return basis
+
+    @torch.jit.export
+    def gather(
+        self, told: Tensor, edges: Edges, receiver_embedding: Tensor, mixing_weight: Tensor
+    ) -> Tensor:
+        r = edges.distances[:, None, None, None]
+        f_c = edges.cutoff_factors[:, None, None, None]
+        factors = self.amplitude * torch.exp(-self.decay * r) * f_c  # (E, n_radial, L+1, C)
+        factors = factors.index_select(2, self.degree)  # (E, n_radial, N_l, C)
+        values = factors * told.index_select(0, edges.senders)
+        return sum_over_neighbors(values, edges.receivers, receiver_embedding.shape[0])
+
+    def divide(self, norms: Tensor) -> None:
+        self.amplitude /= norms.permute(1, 0, 2)

@@ -1,0 +1,51 @@
+"""What a term of a message is, and the names of all terms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from ...registry import Registry
+
+if TYPE_CHECKING:
+    from ..hyperparameters import ModelShape
+
+MESSAGES: Registry[type["MessageTerm"]] = Registry("message term")
+
+
+class MessageTerm(nn.Module):
+    """A term of A of the next layer: A^(t+1) = Σ_terms (Eq. 11-15).
+
+    A term that travels has two methods, which TorchScript compiles:
+
+        tell(self, basis, invariants, sender_embedding) -> Tensor
+            What atoms say of themselves, (n_atoms, …), from their A (n_atoms, n_radial, N_l, C), B (n_atoms,
+            n_radial, N_B, C) and embedding (n_atoms, K). Other MPI ranks are told so as well.
+        gather(self, told, edges, receiver_embedding, mixing_weight) -> Tensor
+            (n_atoms, n_radial, N_l, C) from what all senders have said, (N, …), the ``Edges``, the embedding
+            of receivers (n_atoms, K), and the mixing weights of layer 0 (L+1, n_rbf, n_radial, C). It is
+            divided by sqrt(avg_num_neighbors).
+
+    A term of the atom alone has ``forward(self, basis) -> Tensor`` instead, and is not divided.
+    Both are decorated with ``torch.jit.export``, except for ``forward``.
+    """
+
+    has_kernels = False  # whether the compiled operations know it
+    member = ""  # its name in a layer, if that is not the registered one in lower case
+
+    def __init__(self, settings: "ModelShape"):
+        super().__init__()
+
+    @staticmethod
+    def values_per_ghost(settings: "ModelShape") -> int:
+        """How many numbers an atom tells."""
+        return 0
+
+    def divide(self, norms: Tensor) -> None:
+        """Make what is gathered smaller by (L+1, n_radial, C); a new model starts with messages of size 1."""
+
+
+def member_name(kind: str) -> str:
+    """What a term is called in a layer, and in the names of its weights."""
+    return MESSAGES[kind].member or kind.lower()

@@ -1,0 +1,9 @@
+"""Radial functions: one file a basis. ``RADIAL_BASES`` has them by name."""
+
+from .basis import RADIAL_BASES, RadialBasis
+from .bessel import BesselBasis
+from .cutoff import PolynomialCutoff
+
+RADIAL_BASES.register("bessel")(BesselBasis)
+
+__all__ = ["RADIAL_BASES", "PolynomialCutoff", "RadialBasis"]

@@ -1,0 +1,30 @@
+"""What a radial basis is, and the names of all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from ...registry import Registry
+
+if TYPE_CHECKING:
+    from ..hyperparameters import ModelShape
+
+RADIAL_BASES: Registry[type["RadialBasis"]] = Registry("radial basis")
+
+
+class RadialBasis(nn.Module):
+    """R_n(r), n = 1 … n_rbf, which the model multiplies with the cutoff function (Eq. 1).
+
+    Has a method ``forward(self, distances) -> Tensor`` from (E,) distances in Å to (E, n_rbf), twice
+    differentiable, which TorchScript compiles.
+    """
+
+    has_kernels = False  # whether the compiled operations know it
+
+    def __init__(self, settings: "ModelShape"):
+        super().__init__()
+
+    def before_export(self) -> None:
+        """What can be known before the model becomes TorchScript."""

@@ -1,0 +1,152 @@
+"""Terms that a file outside of the package defines: trained, resumed, exported, evaluated, and run in `lmp`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import ase.io
+import pytest
+import yaml
+from helpers import assert_close
+from labelled_sets import alloy
+from pair_cace.errors import CaceError
+from pair_cace.extending import load_terms
+from pair_cace.registry import Registry
+from run_lmp import single_point
+
+HERE = pathlib.Path(__file__).parent
+TERMS = {
+    "message": dict(model={"n_layers": 2, "messages": ["M", "Toy"]}),
+    "radial": dict(model={"radial": "toy gaussians", "n_layers": 1, "messages": ["Ar", "Bchi"]}),
+    "loss": dict(loss={"kind": "toy log cosh"}),
+    "plain": dict(model={"compiled": "no", "n_layers": 1, "messages": ["Ar", "Bchi"]}),
+}
+
+
+def cace(folder, *arguments, term=None):
+    """Run the command, with the file of ``term`` if there is one; returns what it printed."""
+    file = HERE / f"toy_{term}.py"
+    words = ["--with", file] if term and file.is_file() else []
+    command = [sys.executable, "-m", "pair_cace", *words, *arguments]
+    run = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module", params=TERMS)
+def run(request, tmp_path_factory):
+    """The name of a term, and a folder with data, a run that was resumed, and its export."""
+    term = request.param
+    folder = tmp_path_factory.mktemp(term)
+    write_labelled(folder / "train.xyz", alloy(20))
+    content = {
+        "folder": "run",
+        "data": {"train": "train.xyz", "valid": 0.2},
+        "model": {
+            "cutoff": 4.0, "n_rbf": 4, "n_radial": 2, "n_atom_basis": 2, "l_max": 2, "nu_max": 2,
+            "readout_hidden": [8],
+        } | TERMS[term].get("model", {}),
+        "loss": TERMS[term].get("loss", {}),
+        "training": {
+            "batch_size": 4, "dtype": "float64",
+            "phases": [{"epochs": 2, "energy_weight": 1, "force_weight": 100, "stress_weight": 1}],
+        },
+    }  # fmt: skip
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    cace(folder, "train", "config.yaml", term=term)
+    more = cace(folder, "train", "config.yaml", "training.phases.0.epochs=4", "--resume", term=term)
+    assert "epoch    3" in more and "epoch    2" not in more
+    cace(folder, "export", "run/best.cace.pt", "-o", "model.pt", "--dtype", "float64", term=term)
+    return term, folder
+
+
+def write_labelled(path, frames):
+    for frame in frames:
+        frame.atoms.info["energy"] = frame.energy
+        frame.atoms.info["stress"] = frame.stress
+        frame.atoms.arrays["forces"] = frame.forces
+    ase.io.write(path, [frame.atoms for frame in frames], format="extxyz")
+
+
+def test_it_learns(run):
+    _, folder = run
+    with open(folder / "run" / "metrics.csv", newline="") as file:
+        errors = [float(row["train_force_rmse (eV/A)"]) for row in csv.DictReader(file)]
+    assert len(errors) == 4 and errors[-1] < 0.7 * errors[0]
+
+
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(run):
+    term, folder = run
+    cace(folder, "train", "config.yaml", "training.phases.0.epochs=4", "folder=whole", term=term)
+    runs = [(folder / name / "metrics.csv").read_text().splitlines() for name in ("run", "whole")]
+    for rows in zip(*runs, strict=True):
+        resumed, whole = (row.rpartition(",")[0] for row in rows)  # without the seconds
+        assert resumed == whole
+
+
+def test_checkpoint_and_export_are_evaluated_alike(run):
+    term, folder = run
+    cace(folder, "eval", "run/best.cace.pt", "train.xyz", "--json", "a.json", term=term)
+    cace(folder, "eval", "model.pt", "train.xyz", "--json", "b.json")
+    found = [json.loads((folder / name).read_text())["errors"] for name in ("a.json", "b.json")]
+    assert found[0].keys() == found[1].keys()
+    for quantity, errors in found[0].items():
+        assert found[1][quantity]["rmse"] == pytest.approx(errors["rmse"], rel=1e-6)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_forces_in_lmp_are_those_of_differences_of_energies(run, tmp_path, ranks):
+    _, folder = run
+    atoms = alloy(1)[0].atoms.repeat((2, 1, 1))
+    shutil.copy(folder / "model.pt", tmp_path)
+    energy, forces = in_lmp(tmp_path, atoms, ranks)
+    step = 1e-4
+    for atom, axis in ((0, 0), (3, 1), (12, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[atom, axis] += sign * step
+            energies.append(in_lmp(tmp_path, moved, ranks)[0])
+        expected = -(energies[0] - energies[1]) / (2 * step)
+        assert forces[atom, axis] == pytest.approx(expected, abs=1e-6)
+    if ranks > 1:
+        alone, forces_alone = in_lmp(tmp_path, atoms, 1)
+        assert energy == pytest.approx(alone, abs=1e-9)
+        assert_close(forces, forces_alone)
+
+
+def in_lmp(folder, atoms, ranks):
+    """Energy in eV and forces in eV/Å."""
+    pair = "pair_style cace\npair_coeff * * model.pt Cu Au"
+    found = single_point(folder, atoms, pair, ("Cu", "Au"), ranks)
+    return found.energy, found.forces
+
+
+def test_a_checkpoint_says_which_term_it_needs(run):
+    term, folder = run
+    if term in ("loss", "plain"):
+        pytest.skip("the model has no terms of its own")
+    result = subprocess.run(
+        [sys.executable, "-m", "pair_cace", "export", "run/best.cace.pt", "-o", "no.pt"],
+        cwd=folder, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 1 and "cace --with FILE.py" in result.stderr
+    assert "Traceback" not in result.stderr and not (folder / "no.pt").exists()
+
+
+def test_mistakes_in_files_of_terms_are_named(tmp_path):
+    (tmp_path / "bad.py").write_text("import nowhere_to_be_found")
+    with pytest.raises(CaceError, match="bad.py cannot be run: ModuleNotFoundError"):
+        load_terms(tmp_path / "bad.py")
+    with pytest.raises(CaceError, match="expected a Python file that registers terms, found none"):
+        load_terms(tmp_path / "missing.py")
+    registry = Registry("toy")
+    registry.register("one")(Registry)
+    registry.register("one")(Registry)
+    with pytest.raises(CaceError, match="expected a new name for a toy, got 'one'"):
+        registry.register("one")(CaceError)
