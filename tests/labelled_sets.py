@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import ase
+import ase.io
 import numpy as np
 from ase import units
 from ase.build import bulk, fcc111, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
 from pair_cace.data.reading import Frame
 
 
@@ -79,6 +81,23 @@ def argon(n: int = 30, seed: int = 5) -> list[Frame]:
         lambda rng, k: bulk("Ar", cubic=True, a=rng.uniform(5.2, 5.5)).repeat(2),
         lambda: LennardJones(sigma=3.4, epsilon=0.0104, rc=7.0, smooth=True),
     )  # fmt: skip
+
+
+def write(path, frames, **names):
+    """Extended XYZ with labels under their usual names, or those given."""
+    written = []
+    for frame in frames:
+        atoms = frame.atoms.copy()
+        if names:
+            atoms.info[names["energy"]] = frame.energy
+            atoms.arrays[names["forces"]] = frame.forces
+        else:
+            labels = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
+            atoms.calc = SinglePointCalculator(
+                atoms, **{name: value for name, value in labels.items() if value is not None}
+            )
+        written.append(atoms)
+    ase.io.write(path, written, format="extxyz")
 
 
 # ---- mistakes ------------------------------------------------------------------------------------

@@ -4,11 +4,9 @@ import json
 import subprocess
 import sys
 
-import ase.io
 import labelled_sets as sets
 import pytest
 import yaml
-from ase.calculators.singlepoint import SinglePointCalculator
 
 
 def cace_check(*arguments, cwd):
@@ -18,30 +16,13 @@ def cace_check(*arguments, cwd):
     )  # fmt: skip
 
 
-def write(path, frames, **names):
-    """Extended XYZ with labels under their usual names, or those given."""
-    written = []
-    for frame in frames:
-        atoms = frame.atoms.copy()
-        if names:
-            atoms.info[names["energy"]] = frame.energy
-            atoms.arrays[names["forces"]] = frame.forces
-        else:
-            labels = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
-            atoms.calc = SinglePointCalculator(
-                atoms, **{name: value for name, value in labels.items() if value is not None}
-            )
-        written.append(atoms)
-    ase.io.write(path, written, format="extxyz")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("check")
     frames = sets.alloy(50)
-    write(folder / "train.xyz", frames[:40])
-    write(folder / "test.xyz", frames[38:])
-    write(folder / "gradients.xyz", sets.forces_times(frames, -1.0), energy="E", forces="F")
+    sets.write(folder / "train.xyz", frames[:40])
+    sets.write(folder / "test.xyz", frames[38:])
+    sets.write(folder / "gradients.xyz", sets.forces_times(frames, -1.0), energy="E", forces="F")
     return folder
 
 

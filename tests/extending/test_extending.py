@@ -9,11 +9,10 @@ import shutil
 import subprocess
 import sys
 
-import ase.io
 import pytest
 import yaml
 from helpers import assert_close
-from labelled_sets import alloy
+from labelled_sets import alloy, write
 from pair_cace.errors import CaceError
 from pair_cace.extending import load_terms
 from pair_cace.registry import Registry
@@ -43,7 +42,7 @@ def run(request, tmp_path_factory):
     """The name of a term, and a folder with data, a run that was resumed, and its export."""
     term = request.param
     folder = tmp_path_factory.mktemp(term)
-    write_labelled(folder / "train.xyz", alloy(20))
+    write(folder / "train.xyz", alloy(20))
     content = {
         "folder": "run",
         "data": {"train": "train.xyz", "valid": 0.2},
@@ -63,14 +62,6 @@ def run(request, tmp_path_factory):
     assert "epoch    3" in more and "epoch    2" not in more
     cace(folder, "export", "run/best.cace.pt", "-o", "model.pt", "--dtype", "float64", term=term)
     return term, folder
-
-
-def write_labelled(path, frames):
-    for frame in frames:
-        frame.atoms.info["energy"] = frame.energy
-        frame.atoms.info["stress"] = frame.stress
-        frame.atoms.arrays["forces"] = frame.forces
-    ase.io.write(path, [frame.atoms for frame in frames], format="extxyz")
 
 
 def test_it_learns(run):

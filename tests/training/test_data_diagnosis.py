@@ -2,11 +2,9 @@
 
 import json
 
-import ase.io
 import labelled_sets as sets
 import numpy as np
 import pytest
-from ase.calculators.singlepoint import SinglePointCalculator
 from pair_cace.checking.diagnosis import diagnose, offsets, slopes
 from pair_cace.checking.slopes import ENERGY_FACTORS, STRESS_FACTORS
 from pair_cace.evaluation import Evaluation
@@ -23,19 +21,8 @@ EPOCHS = [
 ]
 
 
-def write(path, frames):
-    written = []
-    for frame in frames:
-        atoms = frame.atoms.copy()
-        atoms.calc = SinglePointCalculator(
-            atoms, energy=frame.energy, forces=frame.forces, stress=frame.stress
-        )
-        written.append(atoms)
-    ase.io.write(path, written, format="extxyz")
-
-
 def run_on(frames, tmp_path, config_file):
-    write(tmp_path / "train.xyz", frames)
+    sets.write(tmp_path / "train.xyz", frames)
     config = config_file(
         data={"train": str(tmp_path / "train.xyz"), "valid": 0.3},
         training={"phases": EPOCHS, "dtype": "float32"},
@@ -152,8 +139,8 @@ def test_slopes_are_said_only_if_they_are_certain():
 
 def test_a_run_says_that_the_same_frames_are_in_two_parts(tmp_path, config_file):
     frames = sets.alloy(30)
-    write(tmp_path / "train.xyz", frames[:20])
-    write(tmp_path / "test.xyz", frames[17:])
+    sets.write(tmp_path / "train.xyz", frames[:20])
+    sets.write(tmp_path / "test.xyz", frames[17:])
     path = config_file(
         data={"train": str(tmp_path / "train.xyz"), "valid": 0.1, "test": str(tmp_path / "test.xyz")}
     )
@@ -168,7 +155,7 @@ def test_of_many_structures_the_worst_is_found_though_few_are_described(
     tmp_path, config_file, monkeypatch
 ):
     monkeypatch.setattr("pair_cace.training.data_summary.MOST_STRUCTURES", 15)
-    write(tmp_path / "train.xyz", sets.one_large_force(sets.alloy(60), which=7))
+    sets.write(tmp_path / "train.xyz", sets.one_large_force(sets.alloy(60), which=7))
     path = config_file(data={"train": str(tmp_path / "train.xyz"), "valid": 0.02})
     data = load_data(load_config(path, ()), 4.0, Processes(), Watcher())
     lines = list(data_lines(data, 4.0))

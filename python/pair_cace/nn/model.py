@@ -204,7 +204,6 @@ class CACE(nn.Module):
         """
         self.compiled = compiled and self.has_kernels and not portable
         for layer in self.layers:
-            layer.compiled = self.compiled
             layer.portable = portable
 
     def plain_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> List[Tensor]:

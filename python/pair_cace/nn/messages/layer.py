@@ -18,13 +18,12 @@ from .term import MESSAGES, member_name
 class MessageLayer(nn.ModuleDict):
     """One layer t → t+1; its members are the message terms that the settings name."""
 
-    # As that of the model. TorchScript shares the class of layers that differ in no constant, and
-    # with it the methods: those of the compiled way would end up in portable models.
-    __constants__ = ["compiled", "portable"]
+    # TorchScript shares the class of layers that differ in no constant, and with it the methods: our
+    # operations would end up in portable models.
+    __constants__ = ["portable"]
 
     def __init__(self, settings: Hyperparameters):
         super().__init__({member_name(kind): MESSAGES[kind](settings) for kind in settings.messages})
-        self.compiled = settings.has_kernels
         self.portable = False
         self.norm = float(settings.avg_num_neighbors) ** -0.5
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
