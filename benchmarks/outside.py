@@ -93,7 +93,11 @@ def times(
     if options.ranks > 1:
         command = [BIN / "mpiexec", "-n", str(options.ranks), *command]
     run = subprocess.run(
-        command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+        command,
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
     )
     if run.returncode != 0:
         sys.exit(run.stdout + run.stderr)

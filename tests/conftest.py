@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pathlib
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # tests side by side, each with a core; before torch counts them
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # tests side by side, each with a core; before torch counts them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402

@@ -57,7 +57,10 @@ def test_other_processes_get_a_calculator_that_works(files, name):
 @pytest.mark.parametrize("name", ["m32.pt", "m32.cace.pt"])
 def test_precision_of_choice(files, name):
     """Forces of a float32 model in float64 are the derivative of its energy to many digits."""
-    model, settings = random_model(settings_of("T2-all"), dtype=torch.float32), settings_of("T2-all")
+    model, settings = (
+        random_model(settings_of("T2-all"), dtype=torch.float32),
+        settings_of("T2-all"),
+    )
     save_checkpoint(files / "m32.cace.pt", model, settings, {})
     export_checkpoint(files / "m32.cace.pt", files / "m32.pt", None)
     atoms = SYSTEMS["triclinic"]()
@@ -170,12 +173,16 @@ def test_a_contact_is_said_once(knowing, name):
 
 
 def test_a_calculator_stops_or_is_silent(knowing, files):
-    with pytest.raises(CaceError, match="O-O at 0.80 Å, closest in training 2.10 Å, calculation 1; "):
+    with pytest.raises(
+        CaceError, match="O-O at 0.80 Å, closest in training 2.10 Å, calculation 1; "
+    ):
         CACECalculator(knowing / "m.pt", outside="stop").get_potential_energy(pair_of_oxygen(0.8))
     silent = CACECalculator(knowing / "m.pt", outside="ignore")
     assert warnings_during(silent, [pair_of_oxygen(0.8)]) == []
     assert warnings_during(CACECalculator(files / "m.pt"), [pair_of_oxygen(0.8)]) == []
-    with pytest.raises(CaceError, match="outside='stop' needs a model that says what it was trained"):
+    with pytest.raises(
+        CaceError, match="outside='stop' needs a model that says what it was trained"
+    ):
         CACECalculator(files / "m.pt", outside="stop")
     with pytest.raises(CaceError, match="expected outside warn, stop or ignore, got 'quiet'"):
         CACECalculator(knowing / "m.pt", outside="quiet")

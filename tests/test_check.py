@@ -182,7 +182,9 @@ def test_the_same_structure_with_another_energy_is_named():
     frames = list(right("metal")[:20])
     again = dataclasses.replace(frames[3], name="again", energy=frames[3].energy + 2.0)
     found = findings([*frames, again])
-    assert "contradicting-energies" in found and found["contradicting-energies"].frames == ("again",)
+    assert "contradicting-energies" in found and found["contradicting-energies"].frames == (
+        "again",
+    )
 
 
 # ---- single frames, boundaries, labels -----------------------------------------------------------
@@ -327,7 +329,10 @@ def test_nothing_is_said_of_first_principles_data(shared, name, step):
 
 MISTAKES = {
     "energies in Hartree": (lambda f: sets.energies_times(f, 1 / units.Hartree), "energy-unit"),
-    "energies in kcal/mol": (lambda f: sets.energies_times(f, units.mol / units.kcal), "energy-unit"),
+    "energies in kcal/mol": (
+        lambda f: sets.energies_times(f, units.mol / units.kcal),
+        "energy-unit",
+    ),
     "forces have the wrong sign": (lambda f: sets.forces_times(f, -1.0), "force-sign"),
     "lengths in Bohr": (sets.in_bohr, "length-unit"),
     "positions in Bohr": (lambda f: sets.in_bohr(f, with_cell=False), "length-unit"),

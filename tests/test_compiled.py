@@ -212,7 +212,9 @@ def test_neighbor_sum_in_float32(l_max, columns, weights_by_degree):
         second = torch.autograd.grad(first[0].square().sum(), x)
         found.append([raw.detach(), *(g.detach() for g in first), *second])
     for single, double in zip(*found, strict=True):
-        assert torch.allclose(single.double(), double, rtol=0, atol=5e-5 * double.abs().max().item())
+        assert torch.allclose(
+            single.double(), double, rtol=0, atol=5e-5 * double.abs().max().item()
+        )
 
 
 @pytest.mark.parametrize("columns", [K, C])

@@ -72,19 +72,25 @@ def test_directions_that_are_not_periodic(tmp_path):
 @pytest.mark.parametrize(
     "comment, expected",
     [
-        (USUAL.replace("Lattice", "cell"), "frame 0, line 2: expected the cell as Lattice=.*'cell'"),
+        (
+            USUAL.replace("Lattice", "cell"),
+            "frame 0, line 2: expected the cell as Lattice=.*'cell'",
+        ),
         (USUAL.replace("Lattice", "Unit_Cell"), "found 'Unit_Cell'"),
         (USUAL.replace("Lattice", "box"), "found 'box'"),
         (f'{USUAL} periodic="F F F"', "expected periodic directions as pbc=.*'periodic'"),
         (f"{USUAL} pbc=T T F", "expected one word behind 'pbc', found more; put them in quotes"),
-        (f'{USUAL} pbc="T T"', 'expected pbc="T T T".*found \'T T\''),
+        (f'{USUAL} pbc="T T"', "expected pbc=\"T T T\".*found 'T T'"),
         (f'{USUAL} pbc="yes"', "found 'yes'"),
         (USUAL.replace(CELL, 'Lattice="4 5 6"'), "expected nine numbers in quotes for Lattice"),
         (USUAL.replace(CELL, "Lattice=4 0 0 0 5 0 0 0 6"), "expected nine numbers in quotes"),
         (USUAL.replace("4.0", "4.0D0"), "for 'Lattice', found '4.0D0'; that is Fortran's exponent"),
         (f'{USUAL} lattice="1 0 0 0 1 0 0 0 1"', "expected 'Lattice' once, found it twice"),
         (f"{USUAL} energy=-6.5", "expected 'energy' once, found it twice"),
-        (f"{USUAL.replace('energy', 'Energy')} ENERGY=-6.5", "expected one label 'energy', found ENERGY"),
+        (
+            f"{USUAL.replace('energy', 'Energy')} ENERGY=-6.5",
+            "expected one label 'energy', found ENERGY",
+        ),
         (USUAL.replace(COLUMNS, "Properties=species:S:1:pos:R"), "expected Properties of the form"),
         (USUAL.replace("species", "element"), "expected 'species' .or Z. and 'pos' in Properties"),
         (USUAL.replace("energy=-5.5", "energy"), "expected a value for 'energy', found the name"),
@@ -104,7 +110,9 @@ def test_directions_that_are_not_periodic(tmp_path):
     ],
 )
 def test_comment_lines_that_are_refused(tmp_path, comment, expected):
-    refused(tmp_path, frame() + frame(comment), expected.replace("frame 0, line 2", "frame 1, line 6"))
+    refused(
+        tmp_path, frame() + frame(comment), expected.replace("frame 0, line 2", "frame 1, line 6")
+    )
 
 
 def test_a_comment_without_keys_is_free_text(tmp_path):
@@ -143,7 +151,9 @@ def test_virials_under_similar_names(tmp_path, name):
     ],
 )
 def test_a_label_under_another_name_is_named_where_it_is_missed(tmp_path, comment, label, name):
-    refused(tmp_path, frame(comment), rf"expected the label '{label}' \({label}\), found {name} instead")
+    refused(
+        tmp_path, frame(comment), rf"expected the label '{label}' \({label}\), found {name} instead"
+    )
     (found,) = read(tmp_path, frame(comment), keys=Keys(**{label: "none"}))
     assert getattr(found, label) is None
     assert found.remarks == (f"not read: {name}",) or name == "free_energy"
@@ -159,7 +169,9 @@ def test_which_energy_is_read_beside_a_free_energy(tmp_path):
     (found,) = read(tmp_path, frame(f"{USUAL} free_energy=-5.6"))
     assert found.energy == -5.5 and "extrapolated to σ → 0" in found.remarks[0]
     (found,) = read(tmp_path, frame(f"{USUAL} free_energy=-5.5"))
-    assert found.remarks == ("the energy is the free energy, the one that forces are derivatives of",)
+    assert found.remarks == (
+        "the energy is the free energy, the one that forces are derivatives of",
+    )
     (found,) = read(tmp_path, frame(f"{USUAL} free_energy=-5.6"), keys=Keys(energy="free_energy"))
     assert found.energy == -5.6 and found.remarks == ("not read: energy",)
 
@@ -170,7 +182,10 @@ def test_which_energy_is_read_beside_a_free_energy(tmp_path):
 @pytest.mark.parametrize(
     "declared, expected",
     [
-        ("energy-unit=hartree", "expected eV, found energy-unit=hartree; .*1 hartree = 27.211386 eV"),
+        (
+            "energy-unit=hartree",
+            "expected eV, found energy-unit=hartree; .*1 hartree = 27.211386 eV",
+        ),
         ("energy_unit=kcal/mol", "1 kcal/mol = 0.043364104 eV"),
         ("Energy_Units=Ry", "1 rydberg"),
         ("energy_unit=eV/atom", "expected eV, found energy_unit=eV/atom"),
@@ -218,7 +233,9 @@ def test_a_name_that_says_another_unit_is_refused(label, name):
 def test_no_frame_is_lost_behind_a_blank_line(tmp_path, name):
     content = ("\n" + frame() + "\n \n" + frame() + frame() + "\n\n").encode()
     kind = name.lower().rpartition(".")[2]
-    packed = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.get(kind, bytes)(content)
+    packed = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}.get(kind, bytes)(
+        content
+    )
     found = read(tmp_path, packed, name)
     assert [one.energy for one in found] == 3 * [-5.5]
     assert [one.name.rpartition(" ")[2] for one in found] == ["0", "1", "2"]
@@ -242,23 +259,50 @@ def test_frames_keep_their_numbers(tmp_path):
     "text, expected",
     [
         (frame() + frame(count=3), "frame 1, line 5: expected 3 atoms, found 2 and the end"),
-        (frame(count=1) + frame(), r"frame 1, line 4: expected the number of atoms .* found 'H 1.1"),
-        (frame(count=3) + frame(), "frame 0, line 5: .* found '2', as if the next frame began here"),
-        (frame(count="two"), "frame 0, line 1: expected the number of atoms of a frame, found 'two'"),
+        (
+            frame(count=1) + frame(),
+            r"frame 1, line 4: expected the number of atoms .* found 'H 1.1",
+        ),
+        (
+            frame(count=3) + frame(),
+            "frame 0, line 5: .* found '2', as if the next frame began here",
+        ),
+        (
+            frame(count="two"),
+            "frame 0, line 1: expected the number of atoms of a frame, found 'two'",
+        ),
         (frame(atoms=[ATOMS[0], ""]), "frame 0, line 4: expected 7 columns .* found a blank line"),
         (frame(atoms=[ATOMS[0], ATOMS[1] + " 7.0"]), "line 4: expected 7 columns .* found 8 in"),
         (frame(atoms=[ATOMS[0], "H 1 2 3 4 5"]), "line 4: expected 7 columns .* found 6 in"),
         (frame("no keys"), "expected 4 columns .species, pos., found 7; say what the others are"),
-        (frame(atoms=[ATOMS[0].replace("O", "Ow"), ATOMS[1]]), "line 3: .*'Ow'; if it is O, write O"),
-        (frame(atoms=[ATOMS[0].replace("O", "CU"), ATOMS[1]]), "line 3: .*'CU'; if it is Cu, write Cu"),
+        (
+            frame(atoms=[ATOMS[0].replace("O", "Ow"), ATOMS[1]]),
+            "line 3: .*'Ow'; if it is O, write O",
+        ),
+        (
+            frame(atoms=[ATOMS[0].replace("O", "CU"), ATOMS[1]]),
+            "line 3: .*'CU'; if it is Cu, write Cu",
+        ),
         (frame(atoms=[ATOMS[0].replace("O", "o"), ATOMS[1]]), "line 3: .*'o'; if it is O, write O"),
         (frame(atoms=[ATOMS[0], ATOMS[1].replace("H", "D")]), "line 4: .*'D'; hydrogen's isotopes"),
         (frame(atoms=[ATOMS[0], ATOMS[1].replace("H", "29")]), "line 4: .*'29'; write Cu, or name"),
         (frame(atoms=[ATOMS[0], ATOMS[1].replace("0.2", "2D-1")]), "line 4: .*'pos' .*Fortran's"),
-        (frame(atoms=[ATOMS[0], ATOMS[1].replace("0.2", "****")]), "line 4: .*'pos' .*too little room"),
-        (frame(atoms=[ATOMS[0], ATOMS[1].replace("-2.0", "x")]), "line 4: .*for 'forces' of atom 1"),
-        (frame(atoms=[ATOMS[0], ATOMS[1].replace("-2.0", "nan")]), "frame 0: .*finite numbers for 'f"),
-        (frame().replace("O 0", "O\xa0").encode("latin1"), "frame 0, line 3: expected text in UTF-8"),
+        (
+            frame(atoms=[ATOMS[0], ATOMS[1].replace("0.2", "****")]),
+            "line 4: .*'pos' .*too little room",
+        ),
+        (
+            frame(atoms=[ATOMS[0], ATOMS[1].replace("-2.0", "x")]),
+            "line 4: .*for 'forces' of atom 1",
+        ),
+        (
+            frame(atoms=[ATOMS[0], ATOMS[1].replace("-2.0", "nan")]),
+            "frame 0: .*finite numbers for 'f",
+        ),
+        (
+            frame().replace("O 0", "O\xa0").encode("latin1"),
+            "frame 0, line 3: expected text in UTF-8",
+        ),
         (frame(USUAL + " by=Ångström").encode("latin1"), "frame 0, line 2: .* found the byte 0xc5"),
         (frame().encode("utf-16"), "expected text in UTF-8, found text in UTF-16"),
         (gzip.compress(5000 * frame().encode())[:-20], "the file is damaged or was cut short"),

@@ -239,8 +239,14 @@ def with_output(name, **attributes):
 @pytest.mark.parametrize(
     "change, text",
     [
-        (with_output(MODULES + "ewald.EwaldPotential"), "it has a long-range part (Ewald sum over c"),
-        (with_output(MODULES + "ewald.EwaldPotential", exponent=6), "long-range part (dispersion, ex"),
+        (
+            with_output(MODULES + "ewald.EwaldPotential"),
+            "it has a long-range part (Ewald sum over c",
+        ),
+        (
+            with_output(MODULES + "ewald.EwaldPotential", exponent=6),
+            "long-range part (dispersion, ex",
+        ),
         (with_output(MODULES + "les_wrapper.LesWrapper"), "it has a long-range part (latent Ewald"),
         (with_output("les.Les"), "it has a long-range part (latent Ewald summation, LES)"),
         (with_output(MODULES + "charge_eq.ChargeEq"), "a long-range part (charge equilibration)"),
@@ -248,9 +254,18 @@ def with_output(name, **attributes):
         (with_output(MODULES + "polarization.Polarization"), "it has polarization as an output"),
         (with_output(MODULES + "grad.Grad"), "it has derivatives of other outputs"),
         (with_output(MODULES + "feature_mix.FeatureAdd"), "outputs or features that are added up"),
-        (with_output(MODULES + "blocks.AtomicEnergiesBlock"), "reference energies of elements as a"),
-        (with_output(MODULES + "atomwise.Atomwise", output_key="q"), "expected one Atomwise readout"),
-        (with_output(MODULES + "new.Thing"), "needs 'cace.modules.new.Thing', a piece that pair_cace"),
+        (
+            with_output(MODULES + "blocks.AtomicEnergiesBlock"),
+            "reference energies of elements as a",
+        ),
+        (
+            with_output(MODULES + "atomwise.Atomwise", output_key="q"),
+            "expected one Atomwise readout",
+        ),
+        (
+            with_output(MODULES + "new.Thing"),
+            "needs 'cace.modules.new.Thing', a piece that pair_cace",
+        ),
         (with_output("schnetpack.AddOffsets"), "is of the package schnetpack and no part of CACE"),
         (with_output("__main__.MyReadout"), "was defined in the script that trained the model"),
         (

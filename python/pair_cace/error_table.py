@@ -23,7 +23,7 @@ class Error:
 
     @property
     def text(self) -> str:
-        """"12.3 (4.5 %)"."""
+        """ "12.3 (4.5 %)"."""
         share = f" ({percent(self.share)})" if math.isfinite(self.share) else ""
         return digits(self.rmse) + share
 

@@ -111,7 +111,10 @@ class Evaluation:
             return {name: x[atoms if name == "forces" else chosen] for name, x in values.items()}
 
         return Evaluation(
-            self.atoms_of_frames[chosen], self.species[atoms], part(self.labels), part(self.predicted)
+            self.atoms_of_frames[chosen],
+            self.species[atoms],
+            part(self.labels),
+            part(self.predicted),
         )
 
     def by(self, groups: Sequence[str]) -> dict[str, "Evaluation"]:

@@ -37,7 +37,9 @@ class OutsideWatch:
 
     def __init__(self, choice: str, extent: TrainingExtent | None, cutoff: float):
         if choice not in CHOICES:
-            raise CaceError(f"CACECalculator: expected outside warn, stop or ignore, got '{choice}'")
+            raise CaceError(
+                f"CACECalculator: expected outside warn, stop or ignore, got '{choice}'"
+            )
         if choice == "stop" and extent is None:
             raise CaceError(
                 "CACECalculator: outside='stop' needs a model that says what it was trained on, and "

@@ -49,8 +49,7 @@ void CommitteeDeviation::add(int k, const Rows &rows, const double *forces, doub
   std::copy(virial.begin(), virial.end(), sums + 1);
 }
 
-void CommitteeDeviation::finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows,
-                                double energy_unit)
+void CommitteeDeviation::finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows, double energy_unit)
 {
   step_ = lmp->update->ntimestep;
   exchange.ghosts_to_owners(forces_of_atoms_.data(), 3 * n_models_);
@@ -101,9 +100,9 @@ void CommitteeDeviation::write(const std::string &path, int64_t step)
     write_head();
   last_step_ = step;
   last_line_ = std::ftell(file_);
-  std::fprintf(file_, "%12lld %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e\n",
-               static_cast<long long>(step), virial_.largest, virial_.smallest, virial_.mean,
-               forces_.largest, forces_.smallest, forces_.mean, energy_);
+  std::fprintf(file_, "%12lld %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e\n", static_cast<long long>(step),
+               virial_.largest, virial_.smallest, virial_.mean, forces_.largest, forces_.smallest, forces_.mean,
+               energy_);
   std::fflush(file_);
 }
 
@@ -114,8 +113,7 @@ void CommitteeDeviation::open(const std::string &path, int64_t step)
   const bool is_new = !file_;
   if (is_new) file_ = std::fopen(path.c_str(), "w");
   if (!file_)
-    throw std::runtime_error("cannot write the file of deviations " + path +
-                             "; check the folder and its permissions");
+    throw std::runtime_error("cannot write the file of deviations " + path + "; check the folder and its permissions");
   path_ = path;
   if (is_new) return write_head();
   long end = 0;    // of the last whole line
@@ -135,8 +133,8 @@ void CommitteeDeviation::open(const std::string &path, int64_t step)
 
 void CommitteeDeviation::write_head()
 {
-  std::fprintf(file_, "#%11s %18s %18s %18s %18s %18s %18s %18s\n", "step", "max_devi_v", "min_devi_v",
-               "avg_devi_v", "max_devi_f", "min_devi_f", "avg_devi_f", "devi_e");
+  std::fprintf(file_, "#%11s %18s %18s %18s %18s %18s %18s %18s\n", "step", "max_devi_v", "min_devi_v", "avg_devi_v",
+               "max_devi_f", "min_devi_f", "avg_devi_f", "devi_e");
 }
 
 void CommitteeDeviation::close()

@@ -31,16 +31,15 @@ class CommitteeDeviation {
   // Once a step, for all atoms that this rank holds.
   void start(int n_models, int n_local, int n_ghosts);
   // What model k says on this rank: forces (rows, 3) eV/Å, energy and virial in eV.
-  void add(int k, const Rows &rows, const double *forces, double energy,
-           const std::array<double, 9> &virial);
+  void add(int k, const Rows &rows, const double *forces, double energy, const std::array<double, 9> &virial);
   // On every rank. Units from here on are those of LAMMPS, `energy_unit` per eV.
   void finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows, double energy_unit);
 
-  const Spread &forces() const { return forces_; }        // of all atoms; the mean is the plain one
-  const Spread &virial() const { return virial_; }        // of components; the mean is the root mean square
+  const Spread &forces() const { return forces_; }    // of all atoms; the mean is the plain one
+  const Spread &virial() const { return virial_; }    // of components; the mean is the root mean square
   double energy() const { return energy_; }
-  int64_t step() const { return step_; }                  // of all these; −1 before there is one
-  double *of_atoms() { return of_atoms_.data(); }         // (local atoms,) ε_i, 0 for atoms without a row
+  int64_t step() const { return step_; }             // of all these; −1 before there is one
+  double *of_atoms() { return of_atoms_.data(); }    // (local atoms,) ε_i, 0 for atoms without a row
 
   // A line for this step, in place of one of the same step just before. The file is made by a first line of
   // step 0, and added to by one of a later step; when steps go back, its head is written once more.

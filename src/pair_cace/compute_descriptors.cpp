@@ -15,17 +15,17 @@
 
 using namespace LAMMPS_NS;
 
-ComputeCACEDescriptors::ComputeCACEDescriptors(LAMMPS *lmp, int narg, char **arg) :
-    Compute(lmp, narg, arg)
+ComputeCACEDescriptors::ComputeCACEDescriptors(LAMMPS *lmp, int narg, char **arg) : Compute(lmp, narg, arg)
 {
   n_descriptors_ = pair().n_descriptors();
   if (narg != 3 && (narg != 5 || std::strcmp(arg[3], "components") != 0))
-    error->all(FLERR, "Compute cace/descriptors: expected nothing or 'components N' behind the style, got "
-                      "'{}'", arg[3]);
+    error->all(FLERR,
+               "Compute cace/descriptors: expected nothing or 'components N' behind the style, got "
+               "'{}'",
+               arg[3]);
   if (narg == 5) n_components_ = utils::inumeric(FLERR, arg[4], false, lmp);
   if (narg == 5 && (n_components_ < 1 || n_components_ > n_descriptors_))
-    error->all(FLERR, "Compute cace/descriptors: expected 1 to {} components, got {}", n_descriptors_,
-               n_components_);
+    error->all(FLERR, "Compute cace/descriptors: expected 1 to {} components, got {}", n_descriptors_, n_components_);
   peratom_flag = 1;
   size_peratom_cols = n_components_ > 0 ? n_components_ : n_descriptors_;
 }
@@ -39,17 +39,20 @@ PairCACE &ComputeCACEDescriptors::pair() const
 {
   auto *found = dynamic_cast<PairCACE *>(force->pair_match("cace", 1));
   if (!found || found->n_descriptors() == 0)
-    error->all(FLERR, "Compute cace/descriptors: expected one pair style cace with its pair_coeff before this "
-                      "command, got pair style {}{}", force->pair_style ? force->pair_style : "none",
-               found ? " without pair_coeff" : "");
+    error->all(FLERR,
+               "Compute cace/descriptors: expected one pair style cace with its pair_coeff before this "
+               "command, got pair style {}{}",
+               force->pair_style ? force->pair_style : "none", found ? " without pair_coeff" : "");
   return *found;
 }
 
 void ComputeCACEDescriptors::init()
 {
   if (pair().n_descriptors() != n_descriptors_)
-    error->all(FLERR, "Compute cace/descriptors: expected a model with {} descriptors as before, got one with {}; "
-                      "give the compute again after pair_coeff", n_descriptors_, pair().n_descriptors());
+    error->all(FLERR,
+               "Compute cace/descriptors: expected a model with {} descriptors as before, got one with {}; "
+               "give the compute again after pair_coeff",
+               n_descriptors_, pair().n_descriptors());
   if (pair().id_of_models() != id_of_models_) directions_.clear();
   id_of_models_ = pair().id_of_models();
 }

@@ -11,11 +11,11 @@ namespace pair_cace {
 // them, if any, only send (ghost atoms of a model without message passing).
 struct EdgeList {
   int64_t n_atoms = 0, n_edges = 0;
-  std::vector<int64_t> species;      // (rows,)         atomic number
-  std::vector<int64_t> senders;      // (E or more,)    row of the sender
-  std::vector<int64_t> receivers;    // (E or more,)    row of the receiver, < n_atoms, ascending
-  std::vector<double> vectors;       // (E or more, 3)  r_receiver − r_sender, 0 < length < cutoff
-  std::vector<int64_t> first_of_row; // scratch of whoever fills the list
+  std::vector<int64_t> species;         // (rows,)         atomic number
+  std::vector<int64_t> senders;         // (E or more,)    row of the sender
+  std::vector<int64_t> receivers;       // (E or more,)    row of the receiver, < n_atoms, ascending
+  std::vector<double> vectors;          // (E or more, 3)  r_receiver − r_sender, 0 < length < cutoff
+  std::vector<int64_t> first_of_row;    // scratch of whoever fills the list
 
   int64_t n_rows() const { return static_cast<int64_t>(species.size()); }
 };

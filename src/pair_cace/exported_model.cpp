@@ -17,8 +17,7 @@ namespace pair_cace {
 
 namespace {
 
-std::string text_of(const torch::jit::ExtraFilesMap &files, const char *key,
-                    const std::string &path)
+std::string text_of(const torch::jit::ExtraFilesMap &files, const char *key, const std::string &path)
 {
   const std::string &text = files.at(key);
   if (text.empty())
@@ -33,8 +32,8 @@ template <class Number> Number number_of(const std::string &text, const char *ke
   Number value{};
   std::istringstream stream(text);
   if (!(stream >> value))
-    throw std::runtime_error(std::string("expected a number in '") + key + "' of the model, got '" +
-                             text + "'; export the model again");
+    throw std::runtime_error(std::string("expected a number in '") + key + "' of the model, got '" + text +
+                             "'; export the model again");
   return value;
 }
 
@@ -55,20 +54,17 @@ at::Device pick_device(DeviceChoice choice, int rank_on_machine)
   return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
-torch::jit::Module load(const std::string &path, at::Device device,
-                        torch::jit::ExtraFilesMap &files)
+torch::jit::Module load(const std::string &path, at::Device device, torch::jit::ExtraFilesMap &files)
 {
   if (!std::ifstream(path))
-    throw std::runtime_error("cannot open the model file " + path +
-                             "; check the name and the folder LAMMPS runs in");
+    throw std::runtime_error("cannot open the model file " + path + "; check the name and the folder LAMMPS runs in");
   try {
     return torch::jit::load(path, device, files);
   } catch (const c10::Error &) {
-    throw std::runtime_error(
-        "expected a model written by `cace export`, but " + path +
-        " is not a readable TorchScript file. `cace info FILE` tells what it is: a published "
-        "model goes through `cace convert` and `cace export`, a checkpoint through `cace export`; "
-        "a file cut short must be copied again");
+    throw std::runtime_error("expected a model written by `cace export`, but " + path +
+                             " is not a readable TorchScript file. `cace info FILE` tells what it is: a published "
+                             "model goes through `cace convert` and `cace export`, a checkpoint through `cace export`; "
+                             "a file cut short must be copied again");
   }
 }
 
@@ -77,23 +73,21 @@ torch::jit::Module load(const std::string &path, at::Device device,
 ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int rank_on_machine)
 {
   const at::Device device = pick_device(choice, rank_on_machine);
-  torch::jit::ExtraFilesMap files{
-      {"format_version", ""}, {"cutoff", ""}, {"elements", ""}, {"n_layers", ""},
-      {"values_per_ghost", ""}, {"n_descriptors", ""}, {"portable", ""}, {"dtype", ""},
-      {"training_extent", ""}};
+  torch::jit::ExtraFilesMap files{{"format_version", ""},   {"cutoff", ""},        {"elements", ""}, {"n_layers", ""},
+                                  {"values_per_ghost", ""}, {"n_descriptors", ""}, {"portable", ""}, {"dtype", ""},
+                                  {"training_extent", ""}};
   torch::jit::Module module = load(path, device, files);
 
   const int version = number_of<int>(text_of(files, "format_version", path), "format_version");
   if (version != model_format_version)
-    throw std::runtime_error("expected format " + std::to_string(model_format_version) + " in " +
-                             path + ", got format " + std::to_string(version) +
+    throw std::runtime_error("expected format " + std::to_string(model_format_version) + " in " + path +
+                             ", got format " + std::to_string(version) +
                              "; export the model with the pair_cace version that built this "
                              "plugin, or update the plugin");
   ModelInfo info;
   info.cutoff = number_of<double>(text_of(files, "cutoff", path), "cutoff");
   info.n_layers = number_of<int>(text_of(files, "n_layers", path), "n_layers");
-  info.values_per_ghost =
-      number_of<int>(text_of(files, "values_per_ghost", path), "values_per_ghost");
+  info.values_per_ghost = number_of<int>(text_of(files, "values_per_ghost", path), "values_per_ghost");
   info.n_descriptors = number_of<int>(text_of(files, "n_descriptors", path), "n_descriptors");
   info.portable = text_of(files, "portable", path) == "yes";
   info.dtype = text_of(files, "dtype", path);
@@ -152,8 +146,7 @@ void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms
 }
 
 c10::IValue ExportedModel::Loaded::call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
-                                        const at::Tensor &receivers, const at::Tensor &species,
-                                        int64_t n_atoms) const
+                                        const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms) const
 {
   // The profiling executor would spend the first steps of a run on optimising a graph that is run
   // by library kernels anyway; interpret it.
@@ -176,8 +169,7 @@ c10::IValue ExportedModel::call(const char *method, const EdgeList &edges) const
   };
   const int64_t n_edges = edges.n_edges;
   return loaded_->call(method, on_device(edges.vectors, {n_edges, 3}, at::kDouble),
-                       on_device(edges.senders, {n_edges}, at::kLong),
-                       on_device(edges.receivers, {n_edges}, at::kLong),
+                       on_device(edges.senders, {n_edges}, at::kLong), on_device(edges.receivers, {n_edges}, at::kLong),
                        on_device(edges.species, {edges.n_rows()}, at::kLong), edges.n_atoms);
 }
 
@@ -193,10 +185,9 @@ void check_energies(const std::vector<double> &energies, int64_t n_atoms)
 {
   for (int64_t i = 0; i < n_atoms; ++i)
     if (!std::isfinite(energies[i]))
-      throw std::runtime_error(
-          "expected finite energies, got " + std::to_string(energies[i]) +
-          "; the simulation has left the range of the model: look at the last frames for atoms "
-          "too close to each other, then try a smaller timestep or minimise first");
+      throw std::runtime_error("expected finite energies, got " + std::to_string(energies[i]) +
+                               "; the simulation has left the range of the model: look at the last frames for atoms "
+                               "too close to each other, then try a smaller timestep or minimise first");
 }
 
 void ExportedModel::describe(const EdgeList &edges, std::vector<double> &out) const

@@ -46,7 +46,7 @@ class ExportedModel {
   const ModelInfo &info() const;
   std::string device() const;    // "cpu", "cuda:0"
   bool is_on_gpu() const;
-  int threads() const;           // intra-op threads of torch
+  int threads() const;    // intra-op threads of torch
 
   // Energies and edge gradients of the list; reuses the memory of `out`.
   // Throws std::runtime_error if the model fails or an energy is not finite.

@@ -23,10 +23,9 @@ double energy_unit(LAMMPS *lmp)
 {
   const char *unit_style = lmp->update->unit_style;
   if (std::strcmp(unit_style, "metal") == 0) return 1.0;
-  if (std::strcmp(unit_style, "real") == 0)
-    return utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
-  lmp->error->all(FLERR, "Pair style cace: expected 'units metal' or 'units real', got 'units {}'{}",
-                  unit_style, std::strcmp(unit_style, "lj") == 0 ? " (the default of LAMMPS)" : "");
+  if (std::strcmp(unit_style, "real") == 0) return utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
+  lmp->error->all(FLERR, "Pair style cace: expected 'units metal' or 'units real', got 'units {}'{}", unit_style,
+                  std::strcmp(unit_style, "lj") == 0 ? " (the default of LAMMPS)" : "");
 }
 
 namespace {
@@ -56,9 +55,11 @@ void refuse_excluded_bonded_neighbors(LAMMPS *lmp, const std::vector<int> &atomi
   }
   MPI_Allreduce(&mine, &left_out, 1, MPI_INT, MPI_MAX, lmp->world);
   if (left_out > 0)
-    lmp->error->all(FLERR, "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms "
-                           "with bonds, got a factor of 0 for 1-{} neighbors, which removes them from "
-                           "the neighbor list", left_out + 1);
+    lmp->error->all(FLERR,
+                    "Pair style cace: expected 'special_bonds lj/coul 1.0 1.0 1.0' for atoms "
+                    "with bonds, got a factor of 0 for 1-{} neighbors, which removes them from "
+                    "the neighbor list",
+                    left_out + 1);
 }
 
 // Elements in the wrong order give a potential that runs, and nonsense. Heavier atoms have higher
@@ -69,11 +70,11 @@ void warn_of_swapped_elements(LAMMPS *lmp, const std::vector<int> &atomic_number
   if (!atom->mass || lmp->comm->me != 0) return;
   for (int a = 1; a <= atom->ntypes; ++a)
     for (int b = 1; b <= atom->ntypes; ++b)
-      if (atomic_numbers[a] != 0 && atomic_numbers[a] < atomic_numbers[b] &&
-          atom->mass[a] > 1.1 * atom->mass[b])
-        lmp->error->warning(FLERR, "Pair style cace: atom type {} is given as {} and has mass {}, type "
-                                   "{} is given as {} and has mass {}; check the order of the "
-                                   "elements in pair_coeff",
+      if (atomic_numbers[a] != 0 && atomic_numbers[a] < atomic_numbers[b] && atom->mass[a] > 1.1 * atom->mass[b])
+        lmp->error->warning(FLERR,
+                            "Pair style cace: atom type {} is given as {} and has mass {}, type "
+                            "{} is given as {} and has mass {}; check the order of the "
+                            "elements in pair_coeff",
                             a, chemical_symbols[atomic_numbers[a] - 1], atom->mass[a], b,
                             chemical_symbols[atomic_numbers[b] - 1], atom->mass[b]);
 }
@@ -84,10 +85,11 @@ void warn_of_another_mpi(LAMMPS *lmp)
   for (const char *name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}) {
     const char *size = std::getenv(name);
     if (size && std::atoi(size) > 1)
-      return lmp->error->warning(FLERR, "Pair style cace: this is one of {} processes ({}), but its LAMMPS knows "
-                                        "only itself, so that each of them runs all atoms and writes the same "
-                                        "files; start it with the mpiexec of the MPI that LAMMPS was built "
-                                        "with (for the LAMMPS of the Python package, the one beside lmp)",
+      return lmp->error->warning(FLERR,
+                                 "Pair style cace: this is one of {} processes ({}), but its LAMMPS knows "
+                                 "only itself, so that each of them runs all atoms and writes the same "
+                                 "files; start it with the mpiexec of the MPI that LAMMPS was built "
+                                 "with (for the LAMMPS of the Python package, the one beside lmp)",
                                  size, name);
   }
 }
@@ -124,8 +126,9 @@ bool excludes_pairs(LAMMPS *lmp)
 void warn_of_excluded_neighbors(LAMMPS *lmp)
 {
   if ((excludes_pairs(lmp) || groups_hidden_from_all(lmp)) && lmp->comm->me == 0)
-    lmp->error->warning(FLERR, "Pair style cace: neigh_modify {} hides atoms from the potential, which "
-                               "changes the energies of all their neighbors, not of the pair alone",
+    lmp->error->warning(FLERR,
+                        "Pair style cace: neigh_modify {} hides atoms from the potential, which "
+                        "changes the energies of all their neighbors, not of the pair alone",
                         lmp->neighbor->includegroup > 0 ? "include" : "exclude");
 }
 
@@ -135,9 +138,11 @@ void refuse_skipped_pairs(LAMMPS *lmp, const NeighList &list, const std::vector<
   for (int a = 1; a <= lmp->atom->ntypes; ++a)
     for (int b = a; b <= lmp->atom->ntypes; ++b)
       if (list.ijskip[a][b] && atomic_numbers[a] != 0 && atomic_numbers[b] != 0)
-        lmp->error->all(FLERR, "Pair style cace: expected all pairs of atoms of types {} and {}, got none of "
-                               "them, because 'pair_style hybrid' gives them to another style, and the model "
-                               "would miss these neighbors; use 'pair_style hybrid/overlay'", a, b);
+        lmp->error->all(FLERR,
+                        "Pair style cace: expected all pairs of atoms of types {} and {}, got none of "
+                        "them, because 'pair_style hybrid' gives them to another style, and the model "
+                        "would miss these neighbors; use 'pair_style hybrid/overlay'",
+                        a, b);
 }
 
 }    // namespace pair_cace

@@ -40,8 +40,8 @@ void Rows::append_ghosts(const Atom &atom, const std::vector<int> &atomic_number
 
 std::runtime_error two_atoms_at_one_place(const Atom &atom, int i, int j)
 {
-  return std::runtime_error("two atoms are at the same place (atom IDs " + std::to_string(atom.tag[i]) +
-                            " and " + std::to_string(atom.tag[j]) +
+  return std::runtime_error("two atoms are at the same place (atom IDs " + std::to_string(atom.tag[i]) + " and " +
+                            std::to_string(atom.tag[j]) +
                             "); remove one of them, for example with delete_atoms overlap");
 }
 
@@ -49,8 +49,8 @@ namespace {
 
 // Edges of the local rows begin … end − 1, written from place `at` on; returns the place behind them. What is
 // beyond the cutoff is written as well, and then over: no processor could foresee a branch there.
-int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &list, const Atom &atom,
-                    const Rows &rows, double cutoff, EdgeList &edges, const ContactWatch &watch)
+int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &list, const Atom &atom, const Rows &rows,
+                    double cutoff, EdgeList &edges, const ContactWatch &watch)
 {
   const double *const *x = atom.x;
   const double cutoff_squared = cutoff * cutoff;
@@ -66,7 +66,7 @@ int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &lis
       const double r[3] = {x[i][0] - x[j][0], x[i][1] - x[j][1], x[i][2] - x[j][2]};
       const double r_squared = r[0] * r[0] + r[1] * r[1] + r[2] * r[2];
       const bool is_edge = !(r_squared >= cutoff_squared) & (sender != Rows::none);    // NaN must stay
-      if (is_edge & (r_squared < remarkable)) {    // few are
+      if (is_edge & (r_squared < remarkable)) {                                        // few are
         if (r_squared < same_place_squared) throw two_atoms_at_one_place(atom, i, j);
         if (r_squared < bound) watch.note(receiver, sender, r_squared, HostAtomic());
       }
@@ -79,17 +79,15 @@ int64_t gather_rows(int64_t begin, int64_t end, int64_t at, const NeighList &lis
   return at;
 }
 
-template <class Value>
-void move_down(std::vector<Value> &values, int64_t to, int64_t from, int64_t n, int width = 1)
+template <class Value> void move_down(std::vector<Value> &values, int64_t to, int64_t from, int64_t n, int width = 1)
 {
   std::memmove(values.data() + width * to, values.data() + width * from, width * n * sizeof(Value));
 }
 
 }    // namespace
 
-void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int> &atomic_numbers,
-                  const Rows &rows, double cutoff, EdgeList &edges, const ContactLimits &limits,
-                  std::vector<Contact> &contacts)
+void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int> &atomic_numbers, const Rows &rows,
+                  double cutoff, EdgeList &edges, const ContactLimits &limits, std::vector<Contact> &contacts)
 {
   edges.n_atoms = rows.n_local;
   edges.species.clear();
@@ -100,8 +98,7 @@ void gather_edges(const NeighList &list, const Atom &atom, const std::vector<int
   std::vector<int64_t> &first = edges.first_of_row;
   first.assign(rows.n_local + 1, 0);
   for (int ii = 0; ii < list.inum; ++ii)    // not all atoms with `neigh_modify include`
-    if (const int row = rows.of_atom[list.ilist[ii]]; row != Rows::none)
-      first[row + 1] = list.numneigh[list.ilist[ii]];
+    if (const int row = rows.of_atom[list.ilist[ii]]; row != Rows::none) first[row + 1] = list.numneigh[list.ilist[ii]];
   std::partial_sum(first.begin(), first.end(), first.begin());
   make_room(edges.senders, first.back());
   make_room(edges.receivers, first.back());

@@ -36,9 +36,9 @@ std::runtime_error two_atoms_at_one_place(const LAMMPS_NS::Atom &atom, int i, in
 // Fills `edges` with every pair closer than `cutoff` of which both atoms have a row, receivers in
 // ascending order. Differences are taken in double precision. Throws std::runtime_error if two atoms
 // coincide. Contacts, one for each pair of kinds, are added to where there are limits.
-void gather_edges(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom,
-                  const std::vector<int> &atomic_numbers, const Rows &rows, double cutoff,
-                  EdgeList &edges, const ContactLimits &limits, std::vector<Contact> &contacts);
+void gather_edges(const LAMMPS_NS::NeighList &list, const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers,
+                  const Rows &rows, double cutoff, EdgeList &edges, const ContactLimits &limits,
+                  std::vector<Contact> &contacts);
 
 // Around all receivers, (n_atoms,) atoms/Å³.
 void find_densities(const EdgeList &edges, double cutoff, std::vector<double> &densities);

@@ -23,6 +23,5 @@ struct lammpsplugin_t {
 
 using lammpsplugin_regfunc = void(lammpsplugin_t *plugin, void *lmp);
 
-__attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
-                                                              void *regfunc);
+__attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *regfunc);
 }

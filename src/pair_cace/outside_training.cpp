@@ -127,7 +127,7 @@ void OutsideTraining::tell_contacts()
   std::vector<double> distances;
   for (int k = 0; k < n; ++k)
     distances.push_back(pairs_[k].first_step == steps[k] ? pairs_[k].first_closest
-                                                          : std::numeric_limits<double>::infinity());
+                                                         : std::numeric_limits<double>::infinity());
   if (several) MPI_Allreduce(MPI_IN_PLACE, distances.data(), n, MPI_DOUBLE, MPI_MIN, lmp_->world);
   std::vector<std::string> texts;
   for (int k = 0; k < n; ++k) {
@@ -193,8 +193,8 @@ std::string OutsideTraining::name_of(std::size_t pair) const
 std::string OutsideTraining::text_of(std::size_t pair, double distance, int64_t step) const
 {
   const std::string training = closest_[pair] == TrainingExtent::none_within_cutoff
-      ? fmt::format("no such pair within {:.2f} Å in training", cutoff_)
-      : fmt::format("closest in training {:.2f} Å", closest_[pair]);
+                                   ? fmt::format("no such pair within {:.2f} Å in training", cutoff_)
+                                   : fmt::format("closest in training {:.2f} Å", closest_[pair]);
   return fmt::format("{} at {:.2f} Å, {}, step {}", name_of(pair), distance, training, step);
 }
 
@@ -204,8 +204,9 @@ void OutsideTraining::tell(const std::vector<std::string> &texts)
   if (choice_ == OutsideChoice::stop && !texts.empty()) {
     std::string all;
     for (const std::string &text : texts) all += (all.empty() ? "" : "; ") + text;
-    lmp_->error->all(FLERR, "Pair style cace: {}; the model was not trained for this. Look at the last frames; add "
-                            "such structures to the training data, or go on with 'pair_style cace outside warn'",
+    lmp_->error->all(FLERR,
+                     "Pair style cace: {}; the model was not trained for this. Look at the last frames; add "
+                     "such structures to the training data, or go on with 'pair_style cace outside warn'",
                      all);
   }
   if (lmp_->comm->me != 0) return;
@@ -240,7 +241,8 @@ void OutsideTraining::summarize() const
   for (int k = 0; k < n; ++k)
     if (counts[k] > 0)
       utils::logmesg(lmp_, fmt::format("Pair style cace: {} closer than in training {} times (pairs and steps), most "
-                                       "at step {}: {:.2f} Å\n", name_of(k), counts[k] / 2, steps[k], closest[k]));
+                                       "at step {}: {:.2f} Å\n",
+                                       name_of(k), counts[k] / 2, steps[k], closest[k]));
 }
 
 }    // namespace pair_cace

@@ -52,10 +52,10 @@ class OutsideTraining {
 
   // Of two elements, or of this rank alone until told() has asked the others.
   struct Pair {
-    int64_t n_edges = 0;             // each contact has two
+    int64_t n_edges = 0;                                         // each contact has two
     double closest = std::numeric_limits<double>::infinity();    // Å, and when
     int64_t step_of_closest = never;
-    int64_t first_step = never;      // and how close atoms were then
+    int64_t first_step = never;    // and how close atoms were then
     double first_closest = std::numeric_limits<double>::infinity();
     bool is_told = false;
   };
@@ -70,11 +70,11 @@ class OutsideTraining {
   LAMMPS_NS::LAMMPS *lmp_;
   OutsideChoice choice_ = OutsideChoice::warn;
   double cutoff_ = 0.0;
-  std::vector<Element> elements_;       // by kind
-  std::vector<double> closest_;         // (K + 1, K + 1) Å, in training
+  std::vector<Element> elements_;    // by kind
+  std::vector<double> closest_;      // (K + 1, K + 1) Å, in training
   ContactLimits limits_;
   std::vector<Contact> contacts_;
-  std::vector<Pair> pairs_;             // (K + 1, K + 1), of which a ≤ b are in use
+  std::vector<Pair> pairs_;    // (K + 1, K + 1), of which a ≤ b are in use
 
   void record_contacts();
   void tell_contacts();

@@ -29,7 +29,8 @@ class Staging {
   explicit Staging(at::Device device) : device_(device) {}
 
   // A copy of `values` on the device; they may change when the next wait_for() is over.
-  template <class Value> at::Tensor to_device(const std::vector<Value> &values, at::IntArrayRef shape, at::ScalarType type)
+  template <class Value>
+  at::Tensor to_device(const std::vector<Value> &values, at::IntArrayRef shape, at::ScalarType type)
   {
     const int64_t n = c10::multiply_integers(shape);
     if (!device_.is_cuda())    // borrowed: nobody writes to it
@@ -145,7 +146,9 @@ struct OwnNeighbors::Kept {
   }
 };
 
-OwnNeighbors::OwnNeighbors(const ExportedModel &model) : kept_(new Kept(model.loaded())) {}
+OwnNeighbors::OwnNeighbors(const ExportedModel &model) : kept_(new Kept(model.loaded()))
+{
+}
 
 OwnNeighbors::~OwnNeighbors() = default;
 
@@ -196,12 +199,13 @@ void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double 
                               exchanges ? std::nullopt : std::optional(kept.capacity), kept.limits, wants_densities);
     if (exchanges) Kept::check_places(kept.edges.found.cpu());
     const UseKnownEdges known({kept.edges.senders, kept.edges.receivers, kept.edges.first_edge});
-    const auto result = kept.model.call("evaluate", kept.edges.vectors, kept.edges.senders, kept.edges.receivers,
-                                        species, points.n_receivers).toTuple();
+    const auto result =
+        kept.model
+            .call("evaluate", kept.edges.vectors, kept.edges.senders, kept.edges.receivers, species, points.n_receivers)
+            .toTuple();
     kept.gradient = result->elements()[1].toTensor();
     const at::Tensor sum = virial ? at::zeros({9}, x.options()) : at::Tensor();
-    const at::Tensor found_forces =
-        kept.forces.to_host(sum_forces(kept.edges, kept.gradient, points.n_rows(), sum));
+    const at::Tensor found_forces = kept.forces.to_host(sum_forces(kept.edges, kept.gradient, points.n_rows(), sum));
     const at::Tensor found_energies = kept.energies.to_host(result->elements()[0].toTensor());
     const at::Tensor found_virial = virial ? kept.virial.to_host(sum) : at::Tensor();
     const at::Tensor found = kept.found.to_host(kept.edges.found);

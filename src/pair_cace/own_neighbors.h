@@ -17,9 +17,9 @@ namespace pair_cace {
 // rows. Rows as in edge_list.h.
 struct Points {
   int64_t n_receivers = 0;
-  std::vector<double> positions;          // (points, 3) Å
-  std::vector<int64_t> row_of_point;      // (points,)
-  std::vector<int64_t> species;           // (rows,)
+  std::vector<double> positions;        // (points, 3) Å
+  std::vector<int64_t> row_of_point;    // (points,)
+  std::vector<int64_t> species;         // (rows,)
 
   int64_t size() const { return static_cast<int64_t>(row_of_point.size()); }
   int64_t n_rows() const { return static_cast<int64_t>(species.size()); }
@@ -29,7 +29,8 @@ struct Points {
 struct CoincidentPoints : std::runtime_error {
   CoincidentPoints(int64_t receiver, int64_t point)
       : std::runtime_error("two atoms are at the same place"), receiver(receiver), point(point)
-  {}
+  {
+  }
   int64_t receiver, point;
 };
 
@@ -43,8 +44,7 @@ class OwnNeighbors {
   // somebody watches.
   // Throws std::runtime_error: CoincidentPoints, if memory is short, or if something is not finite.
   void evaluate(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                std::vector<double> &forces, std::array<double, 9> *virial,
-                std::vector<Contact> *contacts = nullptr);
+                std::vector<double> &forces, std::array<double, 9> *virial, std::vector<Contact> *contacts = nullptr);
 
   // From the next evaluation on, contacts are counted. Without kinds nobody watches.
   void watch(const ContactLimits &limits);

@@ -74,8 +74,7 @@ void PairCACE::use_models(const pair_cace::PairCoefficients &coefficients,
                           std::vector<std::unique_ptr<pair_cace::ExportedModel>> models)
 {
   static int64_t n_used = 0;
-  auto atomic_numbers =
-      pair_cace::atomic_numbers_of_types(lmp, coefficients, models, settings_.extrapolate);
+  auto atomic_numbers = pair_cace::atomic_numbers_of_types(lmp, coefficients, models, settings_.extrapolate);
   own_neighbors_.clear();
   models_ = std::move(models);
   id_of_models_ = ++n_used;
@@ -95,16 +94,17 @@ void PairCACE::init_style()
 {
   energy_unit_ = pair_cace::energy_unit(lmp);
   if (settings_.deviation_every > 0 && models_.size() < 2)
-    error->all(FLERR, "Pair style cace: expected several models in pair_coeff because of 'deviation', "
-                      "got {}", models_.size());
+    error->all(FLERR,
+               "Pair style cace: expected several models in pair_coeff because of 'deviation', "
+               "got {}",
+               models_.size());
   times_ = {};
   exchange_seconds_before_ = exchange_.seconds();
   if (!force->newton_pair)
     error->all(FLERR, "Pair style cace: expected 'newton on', got newton off for pair forces; "
                       "remove 'newton off' from the input, or the package that switches it off (-sf gpu; "
                       "with KOKKOS, give -pk kokkos newton on)");
-  if (atom->tag_enable == 0)
-    error->all(FLERR, "Pair style cace: expected atom IDs, got 'atom_modify id no'");
+  if (atom->tag_enable == 0) error->all(FLERR, "Pair style cace: expected atom IDs, got 'atom_modify id no'");
 
   pair_cace::warn_of_swapped_elements(lmp, atomic_numbers_);
   pair_cace::warn_of_another_mpi(lmp);
@@ -127,9 +127,11 @@ void PairCACE::prepare_exchange()
     const pair_cace::ModelInfo &info = model->info();
     if (info.n_layers == 0 || comm->nprocs == 1) continue;
     if (info.portable)
-      error->all(FLERR, "Pair style cace: expected 1 MPI rank for a portable model with message passing, "
-                        "got {}; export it without --portable, or run on one rank with more threads "
-                        "(OMP_NUM_THREADS)", comm->nprocs);
+      error->all(FLERR,
+                 "Pair style cace: expected 1 MPI rank for a portable model with message passing, "
+                 "got {}; export it without --portable, or run on one rank with more threads "
+                 "(OMP_NUM_THREADS)",
+                 comm->nprocs);
     width = std::max(width, info.values_per_ghost);
   }
   if (models_.size() > 1) width = std::max(width, 3 * static_cast<int>(models_.size()));
@@ -149,9 +151,11 @@ void PairCACE::watch_outside()
   }
   const pair_cace::TrainingExtent common = pair_cace::common_extent(extents);
   if (settings_.outside == pair_cace::OutsideChoice::stop && !common.is_known())
-    error->all(FLERR, "Pair style cace: expected a model that says what it was trained on because of 'outside stop', "
-                      "but {} does not; train or fine-tune it with this version of pair_cace and export it again, "
-                      "or use 'outside warn'", pair_cace::joined(coefficients_.paths));
+    error->all(FLERR,
+               "Pair style cace: expected a model that says what it was trained on because of 'outside stop', "
+               "but {} does not; train or fine-tune it with this version of pair_cace and export it again, "
+               "or use 'outside warn'",
+               pair_cace::joined(coefficients_.paths));
   outside_.start_run(settings_.outside, common, atomic_numbers_, models_.empty() ? 0.0 : models_[0]->info().cutoff);
   if (!own_neighbors_.empty()) own_neighbors_[0]->watch(outside_.limits());
 }
@@ -167,25 +171,22 @@ double PairCACE::init_one(int, int)
 
 void PairCACE::finish()
 {
-  double seconds[4] = {times_.edges, times_.model, exchange_.seconds() - exchange_seconds_before_,
-                       times_.forces};
+  double seconds[4] = {times_.edges, times_.model, exchange_.seconds() - exchange_seconds_before_, times_.forces};
   outside_.summarize();
   MPI_Allreduce(MPI_IN_PLACE, seconds, 4, MPI_DOUBLE, MPI_SUM, world);
   const double total = seconds[0] + seconds[1] + seconds[2] + seconds[3];
   if (comm->me != 0 || total == 0.0) return;
-  utils::logmesg(lmp, "Pair style cace: {:.1f} % of its time in edges, {:.1f} % in the model, {:.1f} % in "
-                      "messages between ranks, {:.1f} % in forces\n",
+  utils::logmesg(lmp,
+                 "Pair style cace: {:.1f} % of its time in edges, {:.1f} % in the model, {:.1f} % in "
+                 "messages between ranks, {:.1f} % in forces\n",
                  100.0 * seconds[0] / total, 100.0 * seconds[1] / total, 100.0 * seconds[2] / total,
                  100.0 * seconds[3] / total);
 }
 
 double PairCACE::memory_usage()
 {
-  const auto bytes = [](const auto &values) {
-    return static_cast<double>(values.capacity() * sizeof(values[0]));
-  };
+  const auto bytes = [](const auto &values) { return static_cast<double>(values.capacity() * sizeof(values[0])); };
   return Pair::memory_usage() + bytes(rows_.of_atom) + bytes(rows_.atoms) + bytes(edges_.species) +
-      bytes(edges_.senders) + bytes(edges_.receivers) + bytes(edges_.vectors) +
-      bytes(edges_.first_of_row) +
-      bytes(result_.energies) + bytes(result_.edge_gradient) + bytes(row_forces_);
+         bytes(edges_.senders) + bytes(edges_.receivers) + bytes(edges_.vectors) + bytes(edges_.first_of_row) +
+         bytes(result_.energies) + bytes(result_.edge_gradient) + bytes(row_forces_);
 }

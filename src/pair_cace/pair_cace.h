@@ -73,14 +73,14 @@ class PairCACE : public Pair {
 
   // With neighbour lists of our own there is one of each model; without, none.
   std::vector<std::unique_ptr<pair_cace::OwnNeighbors>> own_neighbors_;
-  std::vector<int64_t> built_at_;        // of each model, the number of the build of its list
+  std::vector<int64_t> built_at_;    // of each model, the number of the build of its list
   int64_t n_builds_ = 0;
   pair_cace::Points points_;
-  std::vector<int> atoms_of_points_;     // LAMMPS atoms
-  std::array<double, 9> own_virial_{};   // eV, of the last evaluation
+  std::vector<int> atoms_of_points_;      // LAMMPS atoms
+  std::array<double, 9> own_virial_{};    // eV, of the last evaluation
 
   pair_cace::OutsideTraining outside_;
-  std::vector<double> densities_;        // around local rows, atoms/Å³
+  std::vector<double> densities_;    // around local rows, atoms/Å³
 
   pair_cace::CommitteeDeviation deviation_;
   int deviation_flag_ = 0;

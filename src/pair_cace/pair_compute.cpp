@@ -197,8 +197,8 @@ std::array<double, 9> PairCACE::virial_of_edges() const
   std::vector<std::array<double, 9>> parts(n_shares, std::array<double, 9>{});
   pair_cace::in_shares(edges_.n_edges, n_shares, [&](int64_t begin, int64_t end, int share) {
     std::array<double, 9> sum{};
-    pair_cace::add_edge_virial(edges_.vectors.data() + 3 * begin, result_.edge_gradient.data() + 3 * begin,
-                               end - begin, sum.data());
+    pair_cace::add_edge_virial(edges_.vectors.data() + 3 * begin, result_.edge_gradient.data() + 3 * begin, end - begin,
+                               sum.data());
     parts[share] = sum;
   });
   for (int share = 1; share < n_shares; ++share)
@@ -264,7 +264,7 @@ double PairCACE::sum_of_energies() const
 bool PairCACE::wants_deviation() const
 {
   return eflag_global || deviation_flag_ ||
-      (settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0);
+         (settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0);
 }
 
 void PairCACE::report_deviation()
@@ -272,10 +272,9 @@ void PairCACE::report_deviation()
   deviation_.finish(lmp, exchange_, rows_, energy_unit_);
   pvector_ = {};
   if (comm->me == 0)    // LAMMPS adds up what the ranks have
-    pvector_ = {deviation_.forces().largest, deviation_.forces().smallest,
-                deviation_.forces().mean, deviation_.energy()};
-  const bool writes =
-      settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0;
+    pvector_ = {deviation_.forces().largest, deviation_.forces().smallest, deviation_.forces().mean,
+                deviation_.energy()};
+  const bool writes = settings_.deviation_every > 0 && update->ntimestep % settings_.deviation_every == 0;
   if (!writes || comm->me != 0) return;
   try {
     deviation_.write(settings_.deviation_file, update->ntimestep);

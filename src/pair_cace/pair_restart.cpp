@@ -92,7 +92,8 @@ void PairCACE::read_restart(FILE *file)
   auto models = pair_cace::load_models(lmp, coefficients.paths, settings_.device, problem);
   if (problem.empty()) return use_models(coefficients, std::move(models));
   if (comm->me == 0)
-    error->warning(FLERR, "Pair style cace{}; the models of the restart file ({}) are not in use: give pair_coeff "
-                          "again, after pair_style if its keywords are to change",
+    error->warning(FLERR,
+                   "Pair style cace{}; the models of the restart file ({}) are not in use: give pair_coeff "
+                   "again, after pair_style if its keywords are to change",
                    problem, pair_cace::joined(coefficients.paths));
 }

@@ -64,15 +64,16 @@ const std::vector<std::pair<std::string, OutsideChoice>> choices_of_outside{
 
 std::string word_of(OutsideChoice choice)
 {
-  return std::find_if(choices_of_outside.begin(), choices_of_outside.end(), [&](const auto &known) {
-           return known.second == choice;
-         })->first;
+  return std::find_if(choices_of_outside.begin(), choices_of_outside.end(),
+                      [&](const auto &known) { return known.second == choice; })
+      ->first;
 }
 
 bool lies_between(const std::string &symbol, const std::vector<std::string> &trained)
 {
-  const auto [low, high] = std::minmax_element(trained.begin(), trained.end(),
-      [](const auto &a, const auto &b) { return atomic_number(a) < atomic_number(b); });
+  const auto [low, high] = std::minmax_element(trained.begin(), trained.end(), [](const auto &a, const auto &b) {
+    return atomic_number(a) < atomic_number(b);
+  });
   const int number = atomic_number(symbol);
   return atomic_number(*low) < number && number < atomic_number(*high);
 }
@@ -88,10 +89,9 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
     if (keyword == "device") {
       settings.device = device_of(lmp, next());
     } else if (keyword == "neighbors") {
-      settings.neighbors = one_of<NeighborChoice>(lmp, keyword, next(),
-                                                  {{"own", NeighborChoice::own},
-                                                   {"lammps", NeighborChoice::lammps},
-                                                   {"auto", NeighborChoice::automatic}});
+      settings.neighbors = one_of<NeighborChoice>(
+          lmp, keyword, next(),
+          {{"own", NeighborChoice::own}, {"lammps", NeighborChoice::lammps}, {"auto", NeighborChoice::automatic}});
     } else if (keyword == "extrapolate") {
       settings.extrapolate = one_of<bool>(lmp, keyword, next(), {{"yes", true}, {"no", false}});
     } else if (keyword == "committee") {
@@ -103,12 +103,16 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
       settings.deviation_file = next();
       // A number of more than nine digits may not fit an int.
       if (!utils::is_integer(every) || every.size() > 9 || std::stoi(every) < 1 || settings.deviation_file.empty())
-        lmp->error->all(FLERR, "Pair style cace: expected 'deviation N file' with N steps of at least "
-                               "1, got 'deviation {} {}'", every, settings.deviation_file);
+        lmp->error->all(FLERR,
+                        "Pair style cace: expected 'deviation N file' with N steps of at least "
+                        "1, got 'deviation {} {}'",
+                        every, settings.deviation_file);
       settings.deviation_every = utils::inumeric(FLERR, every, false, lmp);
     } else {
-      lmp->error->all(FLERR, "Pair style cace: expected one of the keywords device, neighbors, "
-                             "extrapolate, outside, committee and deviation, got '{}'", keyword);
+      lmp->error->all(FLERR,
+                      "Pair style cace: expected one of the keywords device, neighbors, "
+                      "extrapolate, outside, committee and deviation, got '{}'",
+                      keyword);
     }
   }
   return settings;
@@ -116,17 +120,20 @@ PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
 
 std::vector<std::string> words_of(const PairSettings &settings)
 {
-  std::vector<std::string> words{
-      "device",      word_of(settings.device),
-      "neighbors",   settings.neighbors == NeighborChoice::own        ? "own"
-                         : settings.neighbors == NeighborChoice::lammps ? "lammps"
-                                                                        : "auto",
-      "extrapolate", settings.extrapolate ? "yes" : "no",
-      "committee",   settings.first_drives ? "first" : "mean",
-      "outside",     word_of(settings.outside)};
+  std::vector<std::string> words{"device",
+                                 word_of(settings.device),
+                                 "neighbors",
+                                 settings.neighbors == NeighborChoice::own      ? "own"
+                                 : settings.neighbors == NeighborChoice::lammps ? "lammps"
+                                                                                : "auto",
+                                 "extrapolate",
+                                 settings.extrapolate ? "yes" : "no",
+                                 "committee",
+                                 settings.first_drives ? "first" : "mean",
+                                 "outside",
+                                 word_of(settings.outside)};
   if (settings.deviation_every > 0)
-    words.insert(words.end(),
-                 {"deviation", std::to_string(settings.deviation_every), settings.deviation_file});
+    words.insert(words.end(), {"deviation", std::to_string(settings.deviation_every), settings.deviation_file});
   return words;
 }
 
@@ -141,19 +148,20 @@ PairCoefficients read_coefficients(LAMMPS *lmp, int narg, char **arg)
 {
   const std::vector<std::string> words(arg, arg + narg);
   auto first_element = std::find_if(words.begin() + std::min(narg, 1), words.end(),
-      [](const std::string &word) { return word == "NULL" || atomic_number(word) > 0; });
+                                    [](const std::string &word) { return word == "NULL" || atomic_number(word) > 0; });
   if (narg == 1 + lmp->atom->ntypes) first_element = words.begin() + 1;    // right or wrong ones
   PairCoefficients found{{words.begin(), first_element}, {first_element, words.end()}};
   if (static_cast<int>(found.elements.size()) != lmp->atom->ntypes)
-    lmp->error->all(FLERR, "Pair style cace: expected 'pair_coeff * * model.pt' (or several models) "
-                           "followed by one element (or NULL) for each of {} atom types, got {}",
+    lmp->error->all(FLERR,
+                    "Pair style cace: expected 'pair_coeff * * model.pt' (or several models) "
+                    "followed by one element (or NULL) for each of {} atom types, got {}",
                     lmp->atom->ntypes,
-                    narg == 0 ? "no file name"
-                              : fmt::format("{} after {}", found.elements.size(),
-                                            found.paths.size() == 1
-                                                ? "the file name"
-                                                : fmt::format("{} file names ({})", found.paths.size(),
-                                                              joined(found.paths))));
+                    narg == 0
+                        ? "no file name"
+                        : fmt::format("{} after {}", found.elements.size(),
+                                      found.paths.size() == 1 ? "the file name"
+                                                              : fmt::format("{} file names ({})", found.paths.size(),
+                                                                            joined(found.paths))));
   return found;
 }
 
@@ -203,14 +211,14 @@ std::vector<std::unique_ptr<ExportedModel>> load_models(LAMMPS *lmp, const std::
 }
 
 std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &coefficients,
-                                         const std::vector<std::unique_ptr<ExportedModel>> &models,
-                                         bool extrapolate)
+                                         const std::vector<std::unique_ptr<ExportedModel>> &models, bool extrapolate)
 {
   const std::vector<std::string> &trained = models[0]->info().elements;
   for (std::size_t k = 1; k < models.size(); ++k)
     if (models[k]->info().elements != trained)
-      lmp->error->all(FLERR, "Pair style cace: expected models of the same elements in one committee, "
-                             "got {} in {} and {} in {}",
+      lmp->error->all(FLERR,
+                      "Pair style cace: expected models of the same elements in one committee, "
+                      "got {} in {} and {} in {}",
                       joined(trained), coefficients.paths[0], joined(models[k]->info().elements),
                       coefficients.paths[k]);
 
@@ -221,14 +229,17 @@ std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &co
     if (std::find(trained.begin(), trained.end(), symbol) == trained.end()) {
       const bool could = lies_between(symbol, trained);
       if (!could || !extrapolate)
-        lmp->error->all(FLERR, "Pair style cace: expected one of the elements of {} ({}) or NULL for "
-                               "atom type {}, got '{}'{}",
+        lmp->error->all(FLERR,
+                        "Pair style cace: expected one of the elements of {} ({}) or NULL for "
+                        "atom type {}, got '{}'{}",
                         coefficients.paths[0], joined(trained), type, symbol,
                         could ? "; 'pair_style cace extrapolate yes' interpolates it between them, "
-                                "without any training" : "");
+                                "without any training"
+                              : "");
       if (lmp->comm->me == 0)
-        lmp->error->warning(FLERR, "Pair style cace: {} of atom type {} was never trained; its "
-                                   "embedding and energy are interpolated between {}",
+        lmp->error->warning(FLERR,
+                            "Pair style cace: {} of atom type {} was never trained; its "
+                            "embedding and energy are interpolated between {}",
                             symbol, type, joined(trained));
     }
     atomic_numbers[type] = atomic_number(symbol);
@@ -249,23 +260,23 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
     const ModelInfo &info = models[k]->info();
     text += fmt::format("Pair style cace: {} (elements {}; cutoff {} Angstrom; {} message-passing "
                         "layer{}; {}{}) on {}, {} thread{} per MPI rank\n",
-                        coefficients.paths[k], joined(info.elements), info.cutoff, info.n_layers,
-                        plural(info.n_layers), info.dtype, info.portable ? ", portable: slow" : "",
-                        models[k]->device(), models[k]->threads(),
+                        coefficients.paths[k], joined(info.elements), info.cutoff, info.n_layers, plural(info.n_layers),
+                        info.dtype, info.portable ? ", portable: slow" : "", models[k]->device(), models[k]->threads(),
                         plural(models[k]->threads()));
     if (!info.trained_on.is_known())
       text += "  its file does not say what it was trained on: nothing will be said of atoms closer than there\n";
     if (info.values_per_ghost > 0 && lmp->comm->nprocs > 1)
       text += fmt::format("  {} MPI ranks; between layers, up to {} values go to every ghost atom and "
-                          "as many come back\n", lmp->comm->nprocs, info.values_per_ghost);
+                          "as many come back\n",
+                          lmp->comm->nprocs, info.values_per_ghost);
   }
   for (std::size_t type = 1; type <= coefficients.elements.size(); ++type)
-    text += fmt::format("{}{} {}", type == 1 ? "  atom types: " : ", ", type,
-                        coefficients.elements[type - 1]);
+    text += fmt::format("{}{} {}", type == 1 ? "  atom types: " : ", ", type, coefficients.elements[type - 1]);
   utils::logmesg(lmp, text + "\n");
   if (!models.empty() && models[0]->is_on_gpu() && !has_cuda_kernels())
-    lmp->error->warning(FLERR, "Pair style cace: built without nvcc, it runs models on a GPU as plain torch, many times "
-                               "slower than it could; build it again with nvcc on the PATH, or use 'device cpu'");
+    lmp->error->warning(FLERR,
+                        "Pair style cace: built without nvcc, it runs models on a GPU as plain torch, many times "
+                        "slower than it could; build it again with nvcc on the PATH, or use 'device cpu'");
 }
 
 }    // namespace pair_cace

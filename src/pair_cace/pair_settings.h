@@ -22,9 +22,9 @@ enum class NeighborChoice { own, lammps, automatic };
 struct PairSettings {
   DeviceChoice device;
   NeighborChoice neighbors = NeighborChoice::automatic;    // whose lists: on a GPU our own, otherwise LAMMPS'
-  bool extrapolate = false;       // to elements between two that the model was trained on
-  bool first_drives = false;      // of a committee: its first model, otherwise the mean
-  int deviation_every = 0;        // steps; 0: no file
+  bool extrapolate = false;                                // to elements between two that the model was trained on
+  bool first_drives = false;                               // of a committee: its first model, otherwise the mean
+  int deviation_every = 0;                                 // steps; 0: no file
   std::string deviation_file;
   OutsideChoice outside = OutsideChoice::warn;    // of what the models were trained on
 };
@@ -48,14 +48,12 @@ struct PairCoefficients {
 PairCoefficients read_coefficients(LAMMPS_NS::LAMMPS *lmp, int narg, char **arg);
 
 // On all ranks; or, on all of them, none and a problem: text that goes on from the name of the pair style.
-std::vector<std::unique_ptr<ExportedModel>> load_models(LAMMPS_NS::LAMMPS *lmp,
-                                                        const std::vector<std::string> &paths,
+std::vector<std::unique_ptr<ExportedModel>> load_models(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &paths,
                                                         DeviceChoice device, std::string &problem);
 
 // By type, [0] unused, 0 where the elements say NULL. error->all on elements that the model does not know.
 std::vector<int> atomic_numbers_of_types(LAMMPS_NS::LAMMPS *lmp, const PairCoefficients &coefficients,
-                                         const std::vector<std::unique_ptr<ExportedModel>> &models,
-                                         bool extrapolate);
+                                         const std::vector<std::unique_ptr<ExportedModel>> &models, bool extrapolate);
 
 // One block that says what runs and where.
 void log_models(LAMMPS_NS::LAMMPS *lmp, const PairCoefficients &coefficients,

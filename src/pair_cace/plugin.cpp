@@ -12,14 +12,13 @@ namespace {
 
 void *create_pair(void *lmp)
 {
-  return static_cast<LAMMPS_NS::Pair *>(
-      new LAMMPS_NS::PairCACE(static_cast<LAMMPS_NS::LAMMPS *>(lmp)));
+  return static_cast<LAMMPS_NS::Pair *>(new LAMMPS_NS::PairCACE(static_cast<LAMMPS_NS::LAMMPS *>(lmp)));
 }
 
 void *create_descriptors(void *lmp, int narg, char **arg)
 {
-  return static_cast<LAMMPS_NS::Compute *>(
-      new LAMMPS_NS::ComputeCACEDescriptors(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg));
+  return static_cast<LAMMPS_NS::Compute *>(new LAMMPS_NS::ComputeCACEDescriptors(static_cast<LAMMPS_NS::LAMMPS *>(lmp),
+                                                                                 narg, arg));
 }
 
 }    // namespace

@@ -10,9 +10,8 @@
 
 namespace pair_cace {
 
-PrincipalComponents principal_components(const std::vector<double> &table, const std::vector<int> &rows,
-                                         int width, int n,
-                                         const std::function<void(double *, int64_t)> &add_over_ranks)
+PrincipalComponents principal_components(const std::vector<double> &table, const std::vector<int> &rows, int width,
+                                         int n, const std::function<void(double *, int64_t)> &add_over_ranks)
 {
   PrincipalComponents result;
   result.center.assign(width + 1, 0.0);    // and the number of rows
@@ -49,8 +48,7 @@ PrincipalComponents principal_components(const std::vector<double> &table, const
       if (std::abs(v[int64_t(k) * width + column]) > std::abs(largest) * (1 + 1e-9))
         largest = v[int64_t(k) * width + column];
     const double sign = largest < 0.0 ? -1.0 : 1.0;
-    for (int k = 0; k < width; ++k)
-      result.directions[int64_t(k) * n + c] = sign * v[int64_t(k) * width + column];
+    for (int k = 0; k < width; ++k) result.directions[int64_t(k) * n + c] = sign * v[int64_t(k) * width + column];
   }
   return result;
 }

@@ -31,8 +31,8 @@ template <class Value> void RankExchange::open(Value *table, int64_t width, bool
 {
   if (width > max_width_)
     throw std::runtime_error("expected at most " + std::to_string(max_width_) +
-                             " values per ghost atom, as the model file says, got " +
-                             std::to_string(width) + "; export the model again");
+                             " values per ghost atom, as the model file says, got " + std::to_string(width) +
+                             "; export the model again");
   table_ = reinterpret_cast<char *>(table);
   row_bytes_ = width * static_cast<int64_t>(sizeof(Value));
   stride_ = static_cast<int>((row_bytes_ + sizeof(double) - 1) / sizeof(double));
@@ -117,8 +117,7 @@ int RankExchange::pack_reverse(int n, int first, double *buffer) const
 void RankExchange::unpack_reverse(int n, const int *list, const double *buffer)
 {
   for (int k = 0; k < n; ++k)
-    if (char *row = row_of(list[k]))
-      add_(row, reinterpret_cast<const char *>(buffer + k * stride_), row_bytes_);
+    if (char *row = row_of(list[k])) add_(row, reinterpret_cast<const char *>(buffer + k * stride_), row_bytes_);
 }
 
 }    // namespace pair_cace

@@ -112,8 +112,14 @@ void launch(void (*kernel)(Parameters...), int64_t n_blocks, int n_threads, int6
     HostBlock::current().run(static_cast<unsigned>(k), n_threads, shared_bytes, call);
 }
 
-inline int current_device() { return 0; }
-template <class Value> const Value *copy_to_device(const Value *values, int64_t) { return values; }
+inline int current_device()
+{
+  return 0;
+}
+template <class Value> const Value *copy_to_device(const Value *values, int64_t)
+{
+  return values;
+}
 
 }    // namespace pair_cace
 
@@ -121,7 +127,10 @@ template <class Value> const Value *copy_to_device(const Value *values, int64_t)
 #define blockIdx (::pair_cace::HostBlock::current().block)
 #define blockDim (::pair_cace::HostBlock::current().size)
 
-inline void __syncthreads() { ::pair_cace::HostBlock::current().wait(); }
+inline void __syncthreads()
+{
+  ::pair_cace::HostBlock::current().wait();
+}
 
 template <class Number> Number atomicAdd(Number *to, Number value)
 {

@@ -21,7 +21,6 @@ const Kernels<float> for_float = table_of<float>("cuda_on_host");
 const Kernels<double> for_double = table_of<double>("cuda_on_host");
 const bool added = (add_kernels(for_float), add_kernels(for_double), true);
 
-
 // ---- neighbours: from random points to forces, with the kernels for a CPU or those for CUDA -------------------------
 
 template <class Real> struct Found {
@@ -137,8 +136,8 @@ Found<Real> find(const NeighborKernels<Real> &kernels, const std::vector<double>
   found.virial.assign(9, 0.0);
   std::vector<Real> gradient(found.vectors.size());
   for (std::size_t k = 0; k < gradient.size(); ++k) gradient[k] = std::sin(Real(k));
-  ForceSum<Real> sum{found.first_edge.data(), found.senders.data(), found.vectors.data(), gradient.data(),
-                     found.forces.data(), found.virial.data()};
+  ForceSum<Real> sum{found.first_edge.data(), found.senders.data(), found.vectors.data(),
+                     gradient.data(),         found.forces.data(),  found.virial.data()};
   kernels.forces(sum, 0, n);
   return found;
 }
@@ -161,8 +160,8 @@ template <class Real> bool neighbors_agree(int seed)
   Found<Real> expected = find(cpu_neighbor_kernels<Real>(), positions, n, size, missing);
   Found<Real> found = find(neighbor_table<Real>(), positions, n, size, missing);
   const bool close = largest_difference(found.forces, expected.forces) < 1e-11 &&
-      largest_difference(found.virial, expected.virial) < 1e-10 &&
-      expected.contacts.size() == 18 && expected.contacts[0] > 0;
+                     largest_difference(found.virial, expected.virial) < 1e-10 && expected.contacts.size() == 18 &&
+                     expected.contacts[0] > 0;
   found.forces = expected.forces;    // their order of summation differs
   found.virial = expected.virial;
   return close && found == expected && (expected.same_place >= 0) == (seed % 2 == 1);

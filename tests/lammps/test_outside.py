@@ -79,7 +79,9 @@ def test_a_run_stops(tmp_path, neighbors, ranks):
     write_flight(tmp_path)
     run = fly(tmp_path, f"neighbors {neighbors} outside stop", ranks=ranks)
     assert run.returncode != 0
-    assert "O-O at 2.00 Å, closest in training 2.10 Å, step 10; the model was not trained" in run.error
+    assert (
+        "O-O at 2.00 Å, closest in training 2.10 Å, step 10; the model was not trained" in run.error
+    )
     assert "or go on with 'pair_style cace outside warn'" in run.error
     assert "O-O at 2.00 Å" in (tmp_path / "log.lammps").read_text()
     assert run.output.count("O-O at") == 1
@@ -128,9 +130,13 @@ def test_a_model_that_does_not_know(tmp_path):
     write_flight(tmp_path)
     run = fly(tmp_path)
     assert run.returncode == 0 and warnings_of(run.output) == []
-    assert "its file does not say what it was trained on: nothing will be said of atoms" in run.output
+    assert (
+        "its file does not say what it was trained on: nothing will be said of atoms" in run.output
+    )
     run = fly(tmp_path, "outside stop")
-    assert "expected a model that says what it was trained on because of 'outside stop'" in run.error
+    assert (
+        "expected a model that says what it was trained on because of 'outside stop'" in run.error
+    )
     assert "but m.pt does not" in run.error
 
 

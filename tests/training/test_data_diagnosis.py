@@ -31,7 +31,11 @@ def run_on(frames, tmp_path, config_file):
     run = cace_train(config)
     assert run.returncode == 0, run.stderr
     report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
-    return " ".join(run.stdout.split()), (tmp_path / "run" / "train.log").read_text(), report["verdict"]
+    return (
+        " ".join(run.stdout.split()),
+        (tmp_path / "run" / "train.log").read_text(),
+        report["verdict"],
+    )
 
 
 def slopes_in(verdict):
@@ -48,7 +52,13 @@ def test_right_data_have_slopes_of_one_and_no_warnings(tmp_path, config_file):
     assert found.keys() == {"energies", "forces", "stress"}
     assert all(value == pytest.approx(1.0, abs=0.1) for value in found.values())
     # The start says in short what `cace check` says.
-    for words in ("84 frames of 8 atoms", "forces: rms", "stress: 84 frames", "closest: ", "slopes of"):
+    for words in (
+        "84 frames of 8 atoms",
+        "forces: rms",
+        "stress: 84 frames",
+        "closest: ",
+        "slopes of",
+    ):
         assert words in printed and words in log
 
 
@@ -142,7 +152,11 @@ def test_a_run_says_that_the_same_frames_are_in_two_parts(tmp_path, config_file)
     sets.write(tmp_path / "train.xyz", frames[:20])
     sets.write(tmp_path / "test.xyz", frames[17:])
     path = config_file(
-        data={"train": str(tmp_path / "train.xyz"), "valid": 0.1, "test": str(tmp_path / "test.xyz")}
+        data={
+            "train": str(tmp_path / "train.xyz"),
+            "valid": 0.1,
+            "test": str(tmp_path / "test.xyz"),
+        }
     )
     config = load_config(path, ())
     data = load_data(config, 4.0, Processes(), Watcher())

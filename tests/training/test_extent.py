@@ -100,7 +100,9 @@ def test_every_model_of_a_run_carries_it(config_file, tmp_path):
     assert best.trained_on == last.trained_on == extent_of(data, 4.0)
     assert last.errors == {} and best.errors.keys() == {"valid"}
     assert best.errors["valid"].keys() == {
-        f"{quantity}_{kind}" for quantity in ("energy", "force", "stress") for kind in ("rmse", "mae")
+        f"{quantity}_{kind}"
+        for quantity in ("energy", "force", "stress")
+        for kind in ("rmse", "mae")
     }
     rows = folder.rows()
     assert best.errors["valid"]["force_rmse"] in [
@@ -181,7 +183,9 @@ def test_info_prints_it_all(tmp_path):
         assert "density of cells:        0.0500 to 0.1100 atoms/Å³" in said
         (line,) = [line.split() for line in said.splitlines() if line.startswith("  valid   force")]
         assert line == ["valid", "force", "50.000", "40.000", "meV/Å"]
-        found = json.loads(CliRunner().invoke(info_command, ["--json", str(tmp_path / name)]).output)
+        found = json.loads(
+            CliRunner().invoke(info_command, ["--json", str(tmp_path / name)]).output
+        )
         assert found["errors"] == errors and found["trained_on"]["closest"] == known.closest
 
 

@@ -104,7 +104,9 @@ def test_resuming_repeats_a_run_with_replay(tuned, tmp_path):
     whole = load_config(tuned({"frames": 8}))
     train(whole)
     longer = {"phases": [PHASES["phases"][0] | {"epochs": 1}] + PHASES["phases"]}
-    first = load_config(tuned({"frames": 8}, folder="parts", training={"phases": longer["phases"][:1]}))
+    first = load_config(
+        tuned({"frames": 8}, folder="parts", training={"phases": longer["phases"][:1]})
+    )
     train(first)
     both = load_config(tuned({"frames": 8}, folder="parts", training=longer))
     train(both, resume=True)
@@ -152,7 +154,10 @@ def test_errors_of_parent_and_child_are_side_by_side(tuned, capsys, tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ("gone", r"was trained on .*first.xyz, which is not there any more; give the file\(s\) with "),
+        (
+            "gone",
+            r"was trained on .*first.xyz, which is not there any more; give the file\(s\) with ",
+        ),
         ("changed", "first.xyz has changed since .* was trained on it; give the file"),
     ],
 )

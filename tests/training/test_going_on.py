@@ -54,7 +54,9 @@ def test_where_a_run_goes_on(before, new, phase, epoch_in_phase):
     ],
 )
 def test_what_has_been_trained_cannot_be_changed(before, new):
-    with pytest.raises(CaceError, match="--resume: training.phases differ in what has been trained"):
+    with pytest.raises(
+        CaceError, match="--resume: training.phases differ in what has been trained"
+    ):
         continued(before, ROWS[: before["epoch"]], OLD, new)
 
 
@@ -70,7 +72,9 @@ def test_more_epochs_than_before(config_file, tmp_path):
     whole = cace_train(config, "training.phases.0.epochs=4", f"folder={tmp_path / 'whole'}")
     assert whole.returncode == 0
     assert rows_of(tmp_path / "run") == rows_of(tmp_path / "whole")
-    again = cace_train(config, "training.phases.0.epochs=4", "optimizer.learning_rate=1", "--resume")
+    again = cace_train(
+        config, "training.phases.0.epochs=4", "optimizer.learning_rate=1", "--resume"
+    )
     assert again.returncode == 1 and "optimizer.learning_rate" in again.stderr
     fewer = cace_train(config, "training.phases.0.epochs=3", "--resume")
     assert fewer.returncode == 1 and "differ in what has been trained already" in fewer.stderr

@@ -50,14 +50,18 @@ def test_a_fraction_for_validation(config_file, text):
 
 
 def test_numbers_with_exponents_are_numbers_everywhere(config_file):
-    config = load_config(config_file(), ["optimizer.learning_rate=2e-3", "data.E0={Cu: -1E1, Au: -.5e1}"])
+    config = load_config(
+        config_file(), ["optimizer.learning_rate=2e-3", "data.E0={Cu: -1E1, Au: -.5e1}"]
+    )
     assert config.optimizer.learning_rate == 0.002 and config.data.E0 == {"Cu": -10.0, "Au": -5.0}
 
 
 def test_patterns_of_files(config_file, data_file, tmp_path):
     for name in ("b.xyz", "a.xyz", "a[1].xyz", "c.txt"):
         shutil.copy(data_file, tmp_path / name)
-    config = load_config(config_file(), [f"data.train={tmp_path}/[ab].xyz", f"data.valid={tmp_path}/a[1].xyz"])
+    config = load_config(
+        config_file(), [f"data.train={tmp_path}/[ab].xyz", f"data.valid={tmp_path}/a[1].xyz"]
+    )
     assert [path.name for path in config.data.train] == ["a.xyz", "b.xyz"]
     assert [path.name for path in config.data.valid] == ["a[1].xyz"]  # a file of that name
 
@@ -66,7 +70,10 @@ def test_patterns_of_files(config_file, data_file, tmp_path):
     "name, expected",
     [
         ("nothing-*.xyz", "data.train: no file is called like .*nothing-"),
-        ("", "data.train: expected files, found the folder .*name what it holds, for example .*xyz"),
+        (
+            "",
+            "data.train: expected files, found the folder .*name what it holds, for example .*xyz",
+        ),
     ],
 )
 def test_patterns_and_folders_that_hold_no_data(config_file, tmp_path, name, expected):
@@ -170,7 +177,9 @@ def test_a_single_atom_that_sees_its_images(config_file, data_file, tmp_path):
     assert len(parts["train"].structures) == 21  # a crystal like others
     crystal.info["config_type"] = "IsolatedAtom"
     path = write(tmp_path / "b.xyz", frames + [crystal])
-    expected = "frame 20: expected an isolated atom because of its config_type, IsolatedAtom, found a Cu"
+    expected = (
+        "frame 20: expected an isolated atom because of its config_type, IsolatedAtom, found a Cu"
+    )
     with pytest.raises(CaceError, match=f"{expected} atom that sees its own periodic images"):
         loaded(load_config(config_file(data={"train": path})))
 
@@ -249,5 +258,7 @@ def test_cases(shared, tmp_path):
     assert of("tr25_valid_1e-1").data.valid == 0.2
     parts, _ = loaded(of("tr25_valid_1e-1"))
     assert len(parts["valid"].structures) == 2
-    with pytest.raises(CaceError, match="because of its config_type, IsolatedAtom, found a Cu atom"):
+    with pytest.raises(
+        CaceError, match="because of its config_type, IsolatedAtom, found a Cu atom"
+    ):
         loaded(of("tr61_isolated_crystal_plain"))

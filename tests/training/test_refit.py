@@ -54,9 +54,7 @@ def taught(model):
 def equations_for(model, graph, labels, scales=(10.0, 100.0, 1000.0), n_directions=100, loss=None):
     n_features = model.readout.linear.in_features
     scales = torch.tensor(scales, dtype=torch.float64)
-    equations = NormalEquations(
-        n_features, 1, scales, loss or LossSection(), torch.device("cpu")
-    )
+    equations = NormalEquations(n_features, 1, scales, loss or LossSection(), torch.device("cpu"))
     equations.add(0, model, graph, labels, n_directions, torch.Generator().manual_seed(0))
     return equations
 
@@ -274,10 +272,10 @@ def test_two_processes_find_what_one_finds(config_file, tmp_path, capsys):
     refit = {"training": {"refit_readout": True}}
     train_from_file(config_file(**refit), (), resume=False)
     outputs = [capsys.readouterr().out]
-    outputs.append(cace_train(config_file(folder=str(tmp_path / "two"), **refit), processes=2).stdout)
-    lines = [
-        [line for line in text.splitlines() if line.startswith("  all: ")] for text in outputs
-    ]
+    outputs.append(
+        cace_train(config_file(folder=str(tmp_path / "two"), **refit), processes=2).stdout
+    )
+    lines = [[line for line in text.splitlines() if line.startswith("  all: ")] for text in outputs]
     assert len(lines[0]) == 1 and lines[0] == lines[1]
 
 

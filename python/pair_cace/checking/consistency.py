@@ -40,9 +40,7 @@ def probe_findings(probe: Probe | None) -> list[Finding]:
     # Where forces have the wrong sign, so has what is predicted from them.
     if probe.force_misfit <= 0.8:
         sign = float(np.sign(probe.factor))
-        found += stress_findings(
-            probe.stress_slope, SLACK, "a quick fit", probe.mean_volume, sign
-        )
+        found += stress_findings(probe.stress_slope, SLACK, "a quick fit", probe.mean_volume, sign)
     n_atoms = np.array([len(r.numbers) for r in probe.records])
     names, formulas = [r.name for r in probe.records], [r.formula for r in probe.records]
     return found + offset_between(names, formulas, probe.residuals * n_atoms)

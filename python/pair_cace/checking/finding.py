@@ -34,5 +34,5 @@ def listed(names: Sequence[str], most: int = 3) -> str:
 
 
 def counted(n: int) -> str:
-    """"1 frame", "2 frames"."""
+    """ "1 frame", "2 frames"."""
     return "1 frame" if n == 1 else f"{n} frames"

@@ -81,6 +81,4 @@ def part_names(paths: Iterable[pathlib.Path]) -> list[str]:
     """Short names of files, longer where two have the same."""
     paths = list(paths)
     names = [path.name for path in paths]
-    return [
-        name if names.count(name) == 1 else str(path) for name, path in zip(names, paths)
-    ]
+    return [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths)]

@@ -70,10 +70,7 @@ def _fills_cell(atoms: ase.Atoms, record: Record) -> bool:
     shifts = np.rint((vectors - straight) @ np.linalg.pinv(atoms.cell.array)).astype(int)
     images = shifts.any(axis=1)
     sides = np.unique(np.nonzero(shifts[images])[1])
-    return (
-        len(sides) == 3
-        and relative[images].min() > 0.7 * min(1.0, float(record.nearest.min()))
-    )
+    return len(sides) == 3 and relative[images].min() > 0.7 * min(1.0, float(record.nearest.min()))
 
 
 def _nearest_without_images(atoms: ase.Atoms) -> np.ndarray:
@@ -192,7 +189,7 @@ def boundary_findings(survey: Survey) -> list[Finding]:
     if fits:
         text = (
             f"{counted(len(fits))} ({listed(_names(survey, fits))}) with pbc=F have a cell that the atoms "
-            "fill, so that it is probably meant to repeat: set pbc to \"T T T\""
+            'fill, so that it is probably meant to repeat: set pbc to "T T T"'
         )
         found.append(Finding("cell-without-pbc", "warning", text, _names(survey, fits)))
     rest = len(survey) - len(isolated)

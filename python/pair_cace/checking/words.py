@@ -58,7 +58,9 @@ def long_lines(inspection: Inspection) -> list[str]:
     pairs = sorted(survey.pair_distances.items(), key=lambda one: _relative(*one))
     for pair, (distance, frame) in pairs[:MOST_PAIRS]:
         relative = _relative(pair, (distance, frame))
-        lines.append(f"  {_pair_name(pair):8} {distance:6.3f} Å  {relative:5.2f}  {survey.names[frame]}")
+        lines.append(
+            f"  {_pair_name(pair):8} {distance:6.3f} Å  {relative:5.2f}  {survey.names[frame]}"
+        )
     if len(pairs) > MOST_PAIRS:
         lines.append(f"  and {len(pairs) - MOST_PAIRS} more pairs of elements")
     by_element = ", ".join(

@@ -24,9 +24,7 @@ from .options import check_index, check_plot, format_option, index_option, json_
 @click.option("--strict", is_flag=True, help="Exit with status 1 if there are warnings.")
 @click.option("--energy-key", help="Label of total energies, eV.  [default: energy]")
 @click.option("--forces-key", help="Label of forces, eV/Å.  [default: forces]")
-@click.option(
-    "--stress-key", help="Label of stresses, eV/Å³, tension positive.  [default: stress]"
-)
+@click.option("--stress-key", help="Label of stresses, eV/Å³, tension positive.  [default: stress]")
 @index_option
 @format_option
 def check(

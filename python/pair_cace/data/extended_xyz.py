@@ -27,7 +27,11 @@ SUFFIXES = (".xyz", ".extxyz", ".exyz")
 COMPRESSED = (".gz", ".bz2", ".xz")
 
 _PLAIN = "species:S:1:pos:R:3"  # Properties of a file that has none
-_STRUCTURE = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # names, as ASE has them
+_STRUCTURE = {
+    "lattice": "Lattice",
+    "properties": "Properties",
+    "pbc": "pbc",
+}  # names, as ASE has them
 _NO_LATTICE = {
     "cell", "box", "unit_cell", "unitcell", "cell_vectors", "lattice_vectors", "latticevectors",
     "lattice_parameters", "cellpar",
@@ -164,7 +168,7 @@ def _pairs(text: Text) -> list[tuple[str, str | None]]:
     for key in sorted(pairs):
         if key.lower() in _NO_LATTICE and "Lattice" not in found:
             raise CaceError(
-                f"{place}: expected the cell as Lattice=\"ax ay az bx by bz cx cy cz\" in Å, found "
+                f'{place}: expected the cell as Lattice="ax ay az bx by bz cx cy cz" in Å, found '
                 f"'{key}', which extended XYZ does not have; rename it"
             )
         if key.lower() in _NO_PBC and "pbc" not in found:
@@ -225,7 +229,7 @@ def _pbc(text: Text, value: str) -> list[bool]:
     words = re.findall(r"[^\s,]+", value.lower())
     if len(words) not in (1, 3) or not all(word in meanings for word in words):
         raise CaceError(
-            f"{text.name}, line {text.first_line + 1}: expected pbc=\"T T T\", or F where it is not "
+            f'{text.name}, line {text.first_line + 1}: expected pbc="T T T", or F where it is not '
             f"periodic, found '{_short(value)}'"
         )
     return [meanings[word] for word in (words if len(words) == 3 else 3 * words)]
@@ -309,7 +313,9 @@ def _columns(text: Text, properties: str) -> list[tuple[str, str]]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise CaceError(f"{place}: expected '{twice[0]}' once in Properties, found it twice")
-    if not {"pos", "positions"} & set(names) or not {"species", "symbols", "Z", "numbers"} & set(names):
+    if not {"pos", "positions"} & set(names) or not {"species", "symbols", "Z", "numbers"} & set(
+        names
+    ):
         raise CaceError(
             f"{place}: expected 'species' (or Z) and 'pos' in Properties, found {', '.join(names)}"
         )

@@ -25,7 +25,9 @@ _OURS = {
     "length": {"a", "å", "ang", "angs", "angstrom", "angstroms", "ångström"},
 }
 _OURS["forces"] = {f"ev/{length}" for length in _OURS["length"]}
-_OURS["stress"] = {f"ev/{length}{cube}" for length in _OURS["length"] for cube in ("^3", "**3", "3", "³")}
+_OURS["stress"] = {
+    f"ev/{length}{cube}" for length in _OURS["length"] for cube in ("^3", "**3", "3", "³")
+}
 _OURS["virial"] = _OURS["energy"]
 
 # What units that others use are worth; for the error, which says by what to multiply.

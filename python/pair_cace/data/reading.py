@@ -33,7 +33,9 @@ class Keys:
     forces: str | None = "forces"
     stress: str | None = "stress"
     weight: str | None = "config_weight"  # of a configuration in the loss; 1 where it is missing
-    virial: str | None = "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
+    virial: str | None = (
+        "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
+    )
     config_type: str | None = "config_type"  # the group that a frame belongs to, any word
 
     def __post_init__(self):

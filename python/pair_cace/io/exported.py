@@ -32,7 +32,10 @@ _TEXT = (
     "length_unit", "energy_unit",
 )  # fmt: skip
 _JSON = ("E0", "hyperparameters", "provenance")
-_TRAINING = ("training", "training_extent")  # JSON, and lines for the pair style; absent if not known
+_TRAINING = (
+    "training",
+    "training_extent",
+)  # JSON, and lines for the pair style; absent if not known
 
 # Largest deviation of an export from its checkpoint in float64, relative to the largest value.
 AGREEMENT = {"float64": 1e-10, "float32": 1e-3}

@@ -225,9 +225,7 @@ def _frames(
         raise CaceError(missing_label(without_forces, "forces", keys, NAMING))
 
 
-def _write(
-    folder: pathlib.Path, frames: Iterator[tuple[int, int, Frame]], cutoff: float
-) -> None:
+def _write(folder: pathlib.Path, frames: Iterator[tuple[int, int, Frame]], cutoff: float) -> None:
     streams = {name: open(folder / f"{name}.bin", "wb") for name in _ARRAYS}
     config_types: list[str | None] = []
     remarks: dict[str, list[int]] = {}

@@ -74,7 +74,9 @@ class NormalEquations:
         if energy_scale > 0:
             errors = (labels.energies - prediction.energies) / n_atoms  # (S,)
             roots, errors = self._weighted(errors, labels.weights * energy_scale)
-            rows = torch.cat([summed.double() / n_atoms[:, None], torch.ones_like(summed[:, :1])], 1)
+            rows = torch.cat(
+                [summed.double() / n_atoms[:, None], torch.ones_like(summed[:, :1])], 1
+            )
             self._add_rows(part, roots[:, None] * rows.detach(), roots * errors)
         if not (force_scale > 0 or stress_scale > 0):
             return

@@ -40,7 +40,10 @@ def compare(
         both = [
             evaluate(
                 model,
-                (part.store.batch(b) for b in batches(part.structures, part.store, config.training)),
+                (
+                    part.store.batch(b)
+                    for b in batches(part.structures, part.store, config.training)
+                ),
                 config.training.device,
             )
             for model in models

@@ -105,7 +105,9 @@ def described(found: Found, phase: PhaseSection) -> list[str]:
         for group in found.before:
             parts = []
             for name in QUANTITIES:
-                before, after = (_rmse(errors[group], name) for errors in (found.before, found.after))
+                before, after = (
+                    _rmse(errors[group], name) for errors in (found.before, found.after)
+                )
                 if before is not None:
                     parts.append(f"{name} {before:.3f} → {after:.3f} {UNITS[name]}")
             lines.append(f"  {group}: {', '.join(parts)}")
@@ -154,9 +156,7 @@ def _equations(
     done = 0
     for step, (k, batch) in enumerate(work, start=1):
         graph, labels = store.batch(batch)
-        equations.add(
-            k, model, graph.to(device), labels.to(device), n_directions, generator
-        )
+        equations.add(k, model, graph.to(device), labels.to(device), n_directions, generator)
         done += int(store.n_atoms[batch].sum())
         if step == 1:
             left = (time.monotonic() - started) * (n_atoms - done) / done

@@ -43,7 +43,9 @@ class Mixture(Part):
         total = max(len(new) / (1.0 - self.share), len(old) / self.share)
         n_old = max(len(old), round(self.share * total))
         n_new = max(len(new), round((1.0 - self.share) * total))
-        chosen = np.concatenate([_repeated(new, n_new, seed, epoch), _repeated(old, n_old, seed, epoch)])
+        chosen = np.concatenate(
+            [_repeated(new, n_new, seed, epoch), _repeated(old, n_old, seed, epoch)]
+        )
         return shuffled(chosen, seed, epoch)
 
 
@@ -106,7 +108,11 @@ def load_replay(
 def spread(store: GraphStore, structures: np.ndarray, seed: int) -> np.ndarray:
     """Structures in an order by ``seed`` in which the first ones are of as many groups as possible."""
     drawn = np.random.default_rng([seed, 4]).permutation(structures)
-    turn = {k: n for group in members(groups_of(store, drawn), drawn).values() for n, k in enumerate(group)}
+    turn = {
+        k: n
+        for group in members(groups_of(store, drawn), drawn).values()
+        for n, k in enumerate(group)
+    }
     return np.array(sorted(drawn.tolist(), key=turn.__getitem__))
 
 

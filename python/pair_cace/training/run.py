@@ -264,7 +264,9 @@ def _set_E0(
     if E0 == "fit":
         explained = _energies(config, model, train) if trained_before else None
         fit = reference_energies.fitted(train.store, train.structures, elements, explained)
-        found = {symbol: before.get(symbol, 0.0) + energy for symbol, energy in fit.energies.items()}
+        found = {
+            symbol: before.get(symbol, 0.0) + energy for symbol, energy in fit.energies.items()
+        }
         undetermined = [] if trained_before else fit.undetermined
     elif E0 == "isolated":
         frames = []

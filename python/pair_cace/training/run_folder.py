@@ -134,9 +134,12 @@ class RunFolder:
         if not self.config.exists():
             raise CaceError(f"--resume: {self.path} holds no run; start it without --resume")
         before = Config.model_validate(yaml.safe_load(self.config.read_text(encoding="utf-8")))
-        same_phases = {"training": before.training.model_copy(update={"phases": config.training.phases})}
+        same_phases = {
+            "training": before.training.model_copy(update={"phases": config.training.phases})
+        }
         changed = _differences(
-            before.model_copy(update=same_phases).model_dump(mode="json"), config.model_dump(mode="json")
+            before.model_copy(update=same_phases).model_dump(mode="json"),
+            config.model_dump(mode="json"),
         )
         if changed:
             raise CaceError(

@@ -94,9 +94,7 @@ class Trainer:
             if part is not None
         }
 
-    def errors_of(
-        self, store: GraphStore, groups: dict[str, list[int]]
-    ) -> dict[str, ErrorSums]:
+    def errors_of(self, store: GraphStore, groups: dict[str, list[int]]) -> dict[str, ErrorSums]:
         """Errors of the averaged model on the structures of every group."""
         total = torch.zeros(len(groups), 12, dtype=torch.float64, device=self.device)
         for sums, structures in zip(total, groups.values()):

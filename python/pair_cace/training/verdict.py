@@ -238,7 +238,7 @@ FINDINGS: tuple[Callable[[Outcome], Iterator[str]], ...] = (
 
 
 def _ratios(outcome: Outcome, part: str, other: str, limits: dict[str, float]) -> str:
-    """"2.1 (energies), 1.7 (forces) and 3.0 (stresses) times"; empty if none is above its limit."""
+    """ "2.1 (energies), 1.7 (forces) and 3.0 (stresses) times"; empty if none is above its limit."""
     said = []
     for quantity, limit in limits.items():
         here, there = outcome.error(quantity, part), outcome.error(quantity, other)

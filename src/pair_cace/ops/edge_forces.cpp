@@ -23,11 +23,10 @@ void check_edges(const char *operation, const Tensor &senders, const Tensor &rec
 {
   for (const Tensor &index : {senders, receivers})
     TORCH_CHECK(index.dim() == 1 && index.scalar_type() == at::kLong, operation,
-                ": expected senders and receivers of shape (E,) and type int64, got shape ",
-                index.sizes(), " and type ", index.scalar_type());
-  TORCH_CHECK(senders.size(0) == receivers.size(0), operation,
-              ": expected as many senders as receivers, got ", senders.size(0), " and ",
-              receivers.size(0));
+                ": expected senders and receivers of shape (E,) and type int64, got shape ", index.sizes(),
+                " and type ", index.scalar_type());
+  TORCH_CHECK(senders.size(0) == receivers.size(0), operation, ": expected as many senders as receivers, got ",
+              senders.size(0), " and ", receivers.size(0));
 }
 
 void check_vectors(const char *operation, const char *name, const Tensor &vectors)
@@ -38,21 +37,19 @@ void check_vectors(const char *operation, const char *name, const Tensor &vector
 
 // ---- CPU -------------------------------------------------------------------------------------
 
-Tensor edge_forces_cpu(const Tensor &gradient, const Tensor &senders, const Tensor &receivers,
-                       int64_t n_atoms)
+Tensor edge_forces_cpu(const Tensor &gradient, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
 {
   check_edges("edge_forces", senders, receivers);
   check_vectors("edge_forces", "gradient", gradient);
-  TORCH_CHECK(gradient.size(0) == senders.size(0), "edge_forces: expected one gradient per edge (",
-              senders.size(0), "), got ", gradient.size(0));
+  TORCH_CHECK(gradient.size(0) == senders.size(0), "edge_forces: expected one gradient per edge (", senders.size(0),
+              "), got ", gradient.size(0));
   const Tensor g = gradient.contiguous(), s = senders.contiguous(), r = receivers.contiguous();
   pair_cace::check_indices("edge_forces", s, n_atoms);
   pair_cace::check_indices("edge_forces", r, n_atoms);
   Tensor forces = at::zeros({n_atoms, 3}, g.options());
   AT_DISPATCH_FLOATING_TYPES(g.scalar_type(), "edge_forces", [&] {
-    pair_cace::add_edge_forces(g.const_data_ptr<scalar_t>(), s.const_data_ptr<int64_t>(),
-                               r.const_data_ptr<int64_t>(), s.size(0),
-                               forces.data_ptr<scalar_t>());
+    pair_cace::add_edge_forces(g.const_data_ptr<scalar_t>(), s.const_data_ptr<int64_t>(), r.const_data_ptr<int64_t>(),
+                               s.size(0), forces.data_ptr<scalar_t>());
   });
   return forces;
 }
@@ -66,17 +63,15 @@ Tensor edge_differences_cpu(const Tensor &values, const Tensor &senders, const T
   pair_cace::check_indices("edge_differences", r, v.size(0));
   Tensor differences = at::empty({s.size(0), 3}, v.options());
   AT_DISPATCH_FLOATING_TYPES(v.scalar_type(), "edge_differences", [&] {
-    pair_cace::edge_differences(v.const_data_ptr<scalar_t>(), s.const_data_ptr<int64_t>(),
-                                r.const_data_ptr<int64_t>(), s.size(0),
-                                differences.data_ptr<scalar_t>());
+    pair_cace::edge_differences(v.const_data_ptr<scalar_t>(), s.const_data_ptr<int64_t>(), r.const_data_ptr<int64_t>(),
+                                s.size(0), differences.data_ptr<scalar_t>());
   });
   return differences;
 }
 
 // ---- other devices: the same sums with torch's own kernels ----------------------------------------
 
-Tensor edge_forces_elsewhere(const Tensor &gradient, const Tensor &senders, const Tensor &receivers,
-                             int64_t n_atoms)
+Tensor edge_forces_elsewhere(const Tensor &gradient, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
 {
   check_edges("edge_forces", senders, receivers);
   check_vectors("edge_forces", "gradient", gradient);
@@ -84,8 +79,7 @@ Tensor edge_forces_elsewhere(const Tensor &gradient, const Tensor &senders, cons
   return none.index_add(0, senders, gradient).index_add(0, receivers, gradient, -1);
 }
 
-Tensor edge_differences_elsewhere(const Tensor &values, const Tensor &senders,
-                                  const Tensor &receivers)
+Tensor edge_differences_elsewhere(const Tensor &values, const Tensor &senders, const Tensor &receivers)
 {
   check_edges("edge_differences", senders, receivers);
   check_vectors("edge_differences", "values", values);
@@ -99,19 +93,17 @@ template <class Signature> auto operation(const char *name)
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-Tensor call_edge_forces(const Tensor &gradient, const Tensor &senders, const Tensor &receivers,
-                        int64_t n_atoms)
+Tensor call_edge_forces(const Tensor &gradient, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
 {
   static const auto op =
-      operation<Tensor(const Tensor &, const Tensor &, const Tensor &, int64_t)>(
-          "pair_cace::edge_forces");
+      operation<Tensor(const Tensor &, const Tensor &, const Tensor &, int64_t)>("pair_cace::edge_forces");
   return op.call(gradient, senders, receivers, n_atoms);
 }
 
 Tensor call_edge_differences(const Tensor &values, const Tensor &senders, const Tensor &receivers)
 {
-  static const auto op = operation<Tensor(const Tensor &, const Tensor &, const Tensor &)>(
-      "pair_cace::edge_differences");
+  static const auto op =
+      operation<Tensor(const Tensor &, const Tensor &, const Tensor &)>("pair_cace::edge_differences");
   return op.call(values, senders, receivers);
 }
 
@@ -132,8 +124,7 @@ struct EdgeForces : torch::autograd::Function<EdgeForces> {
 };
 
 struct EdgeDifferences : torch::autograd::Function<EdgeDifferences> {
-  static Tensor forward(AutogradContext *context, const Tensor &values, const Tensor &senders,
-                        const Tensor &receivers)
+  static Tensor forward(AutogradContext *context, const Tensor &values, const Tensor &senders, const Tensor &receivers)
   {
     context->save_for_backward({senders, receivers});
     context->saved_data["n_atoms"] = values.size(0);
@@ -149,14 +140,12 @@ struct EdgeDifferences : torch::autograd::Function<EdgeDifferences> {
   }
 };
 
-Tensor edge_forces_autograd(const Tensor &gradient, const Tensor &senders, const Tensor &receivers,
-                            int64_t n_atoms)
+Tensor edge_forces_autograd(const Tensor &gradient, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
 {
   return EdgeForces::apply(gradient, senders, receivers, n_atoms);
 }
 
-Tensor edge_differences_autograd(const Tensor &values, const Tensor &senders,
-                                 const Tensor &receivers)
+Tensor edge_differences_autograd(const Tensor &values, const Tensor &senders, const Tensor &receivers)
 {
   return EdgeDifferences::apply(values, senders, receivers);
 }
@@ -165,8 +154,7 @@ Tensor edge_differences_autograd(const Tensor &values, const Tensor &senders,
 
 TORCH_LIBRARY(pair_cace, library)
 {
-  library.def(
-      "edge_forces(Tensor gradient, Tensor senders, Tensor receivers, int n_atoms) -> Tensor");
+  library.def("edge_forces(Tensor gradient, Tensor senders, Tensor receivers, int n_atoms) -> Tensor");
   library.def("edge_differences(Tensor values, Tensor senders, Tensor receivers) -> Tensor");
 }
 

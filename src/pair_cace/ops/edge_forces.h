@@ -17,8 +17,8 @@ namespace pair_cace {
 
 // forces (n_atoms, 3) += forces of the edge gradients (n_edges, 3); plain loops, no aliasing.
 template <class Real>
-void add_edge_forces(const Real *gradient, const int64_t *senders, const int64_t *receivers,
-                     int64_t n_edges, Real *forces)
+void add_edge_forces(const Real *gradient, const int64_t *senders, const int64_t *receivers, int64_t n_edges,
+                     Real *forces)
 {
   for (int64_t e = 0; e < n_edges; ++e) {
     for (int k = 0; k < 3; ++k) {
@@ -29,8 +29,7 @@ void add_edge_forces(const Real *gradient, const int64_t *senders, const int64_t
 }
 
 // virial (3, 3) += W of the edges, vectors and gradient (n_edges, 3).
-template <class Real>
-void add_edge_virial(const Real *vectors, const Real *gradient, int64_t n_edges, Real *virial)
+template <class Real> void add_edge_virial(const Real *vectors, const Real *gradient, int64_t n_edges, Real *virial)
 {
   for (int64_t e = 0; e < n_edges; ++e)
     for (int a = 0; a < 3; ++a)
@@ -39,12 +38,11 @@ void add_edge_virial(const Real *vectors, const Real *gradient, int64_t n_edges,
 
 // differences (n_edges, 3) = values of the receivers − values of the senders, values (n_atoms, 3).
 template <class Real>
-void edge_differences(const Real *values, const int64_t *senders, const int64_t *receivers,
-                      int64_t n_edges, Real *differences)
+void edge_differences(const Real *values, const int64_t *senders, const int64_t *receivers, int64_t n_edges,
+                      Real *differences)
 {
   for (int64_t e = 0; e < n_edges; ++e)
-    for (int k = 0; k < 3; ++k)
-      differences[3 * e + k] = values[3 * receivers[e] + k] - values[3 * senders[e] + k];
+    for (int k = 0; k < 3; ++k) differences[3 * e + k] = values[3 * receivers[e] + k] - values[3 * senders[e] + k];
 }
 
 }    // namespace pair_cace

@@ -56,27 +56,24 @@ template <class Real> void from_ghosts(GhostExchange &exchange, const Tensor &ta
 // What the layers of one evaluation keep, and the passes over them.
 template <class Real> class Evaluation {
  public:
-  Evaluation(const ModelWeights &model, const Tensor &vectors, const Tensor &senders,
-             const Tensor &receivers, int64_t n_atoms)
+  Evaluation(const ModelWeights &model, const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
+             int64_t n_atoms)
       : model_(model), vectors_(vectors), senders_(senders), receivers_(receivers),
-        by_receiver_("evaluate", receivers, n_atoms), n_atoms_(n_atoms),
-        table_(kernels_for<Real>(vectors)), shares_(n_atoms, table_.atoms_at_once, multiply_adds(), vectors),
-        readout_(model.readout),
-        energies_(new_table(1)), gradient_(at::zeros_like(vectors)),
-        totals_(new_table(model.n_readout())), grad_totals_(new_table(model.n_readout()))
+        by_receiver_("evaluate", receivers, n_atoms), n_atoms_(n_atoms), table_(kernels_for<Real>(vectors)),
+        shares_(n_atoms, table_.atoms_at_once, multiply_adds(), vectors), readout_(model.readout),
+        energies_(new_table(1)), gradient_(at::zeros_like(vectors)), totals_(new_table(model.n_readout())),
+        grad_totals_(new_table(model.n_readout()))
   {
     if (table_.layer) species_ = SpeciesTable::fewer_than_columns<Real>(model.sender);
     weights_.push_back(species_ ? species_->one_hot.unsqueeze(1) : model.sender.unsqueeze(1));
     for (int64_t t = 0; t < model.n_layers(); ++t) {
       networks_.emplace_back(model.messages[t].network);
-      weights_.push_back(
-          at::empty({n_senders(), model.n_degrees, model.n_columns(t)}, vectors.options()));
+      weights_.push_back(at::empty({n_senders(), model.n_degrees, model.n_columns(t)}, vectors.options()));
       if (model.messages[t].passes_basis() && !grad_basis_.defined()) {
         grad_message_ = new_table(n_features());
         grad_basis_ = at::empty({n_senders(), n_features()}, vectors.options());
       }
-      if (model.messages[t].amplitude.defined() && !by_sender_)
-        by_sender_.emplace("evaluate", senders, n_senders());
+      if (model.messages[t].amplitude.defined() && !by_sender_) by_sender_.emplace("evaluate", senders, n_senders());
     }
     for (int64_t t = 0; t <= model.n_layers(); ++t) prepare(t);
   }
@@ -118,8 +115,14 @@ template <class Real> class Evaluation {
     const bool takes_basis = t > 0 && model_.messages[t - 1].passes_basis();
     const bool has_sum = weights_[t].size(2) > 0;
     Kept kept{SharedSum(t > 0 && has_sum, weights_[t], shares_),
-              table_.layer ? model_.dense_weights(t) : Tensor(), model_.dense_biases(t),
-              t == 0 ? model_.mixing : at::mul(model_.mixing, model_.norm), {}, {}, {}, {}, {}};
+              table_.layer ? model_.dense_weights(t) : Tensor(),
+              model_.dense_biases(t),
+              t == 0 ? model_.mixing : at::mul(model_.mixing, model_.norm),
+              {},
+              {},
+              {},
+              {},
+              {}};
 
     Layer<Real> layer;
     layer.sum.basis = model_.basis;
@@ -213,8 +216,7 @@ template <class Real> class Evaluation {
     if (exchange && model_.has_network(t))
       to_ghosts<Real>(*exchange, weights_[t + 1], width(weights_[t + 1]), n_atoms_);
     if (!message.passes_basis()) return;
-    if (exchange && message.amplitude.defined())
-      to_ghosts<Real>(*exchange, kept_[t].basis, n_features(), n_atoms_);
+    if (exchange && message.amplitude.defined()) to_ghosts<Real>(*exchange, kept_[t].basis, n_features(), n_atoms_);
     RadialMessage<Real> task = message_of_basis(t);
     task.groups = by_receiver_.grouping();
     task.other = senders_.const_data_ptr<int64_t>();
@@ -231,8 +233,7 @@ template <class Real> class Evaluation {
     GhostExchange *exchange = ghost_exchange();
     const MessageWeights &message = model_.messages[t];
     const Tensor grad_weights = kept_[t + 1].grad_weights.total();
-    if (exchange && model_.has_network(t))
-      from_ghosts<Real>(*exchange, grad_weights, width(grad_weights), n_atoms_);
+    if (exchange && model_.has_network(t)) from_ghosts<Real>(*exchange, grad_weights, width(grad_weights), n_atoms_);
     if (!message.passes_basis()) return grad_weights;
     RadialMessage<Real> task = message_of_basis(t);
     int64_t n = n_atoms_;
@@ -249,8 +250,7 @@ template <class Real> class Evaluation {
     Shares(n, 1, multiply_adds_of_basis(), vectors_).run([&](int64_t begin, int64_t end, int64_t) {
       kernel(task, begin, end);
     });
-    if (exchange && message.amplitude.defined())
-      from_ghosts<Real>(*exchange, grad_basis_, n_features(), n_atoms_);
+    if (exchange && message.amplitude.defined()) from_ghosts<Real>(*exchange, grad_basis_, n_features(), n_atoms_);
     return grad_weights;
   }
 
@@ -293,7 +293,7 @@ template <class Real> class Evaluation {
   std::optional<SpeciesTable> species_;    // of the senders, if the first layer sums by species
   Tensor energies_, gradient_, totals_, grad_totals_;
   Tensor grad_message_, grad_basis_;    // by the messages M and Ar, and by the A they are made of
-  Tensors weights_;    // of the senders, (senders, n_degrees, columns), of every layer
+  Tensors weights_;                     // of the senders, (senders, n_degrees, columns), of every layer
   std::vector<Kept> kept_;
   std::vector<Layer<Real>> layers_;
 };
@@ -305,55 +305,57 @@ Tensors contiguous(at::TensorList list)
   return result;
 }
 
-std::tuple<Tensor, Tensor> evaluate(const Tensor &vectors, const Tensor &senders,
-                                    const Tensor &receivers, const Tensor &sender,
-                                    const Tensor &receiver, const Tensor &frequencies,
-                                    const Tensor &mixing, at::TensorList readout,
-                                    at::TensorList linear, at::TensorList networks,
-                                    at::TensorList amplitudes, at::TensorList decays,
-                                    at::TensorList memories, int64_t n_layers, double prefactor,
-                                    double cutoff, int64_t exponent, int64_t nu_max,
-                                    int64_t n_degrees, double norm, int64_t n_atoms)
+std::tuple<Tensor, Tensor> evaluate(const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
+                                    const Tensor &sender, const Tensor &receiver, const Tensor &frequencies,
+                                    const Tensor &mixing, at::TensorList readout, at::TensorList linear,
+                                    at::TensorList networks, at::TensorList amplitudes, at::TensorList decays,
+                                    at::TensorList memories, int64_t n_layers, double prefactor, double cutoff,
+                                    int64_t exponent, int64_t nu_max, int64_t n_degrees, double norm, int64_t n_atoms)
 {
   at::AutoDispatchBelowADInplaceOrView below_autograd;
   const c10::DeviceGuard on_device(vectors.device());
   check_vectors("evaluate", vectors, senders, receivers);
   TORCH_CHECK(mixing.dim() == 4 && sender.dim() == 2 && receiver.dim() == 2 && frequencies.dim() == 1,
               "evaluate: expected embeddings (N, K), frequencies (n_rbf,) and mixing (L+1, n_rbf, "
-              "n_radial, C), got shapes ", sender.sizes(), ", ", receiver.sizes(), ", ",
-              frequencies.sizes(), " and ", mixing.sizes());
+              "n_radial, C), got shapes ",
+              sender.sizes(), ", ", receiver.sizes(), ", ", frequencies.sizes(), " and ", mixing.sizes());
   TORCH_CHECK(!readout.empty(), "evaluate: expected weight and bias of the readout, got none");
   TORCH_CHECK(1 <= nu_max && nu_max <= 4, "evaluate: expected nu_max from 1 to 4, got ", nu_max);
   check_same_type("evaluate", {vectors, sender, receiver, frequencies, mixing, readout[0]});
   check_indices("evaluate", senders, sender.size(0));
-  ModelWeights model{{static_cast<int>(mixing.size(0) - 1), static_cast<int>(frequencies.size(0)),
-                      cutoff, static_cast<int>(exponent), prefactor},
-                     sender.contiguous(), receiver.contiguous(), frequencies.contiguous(),
-                     mixing.contiguous(), contiguous(readout), contiguous(linear), {}, nu_max, n_degrees, norm};
+  ModelWeights model{{static_cast<int>(mixing.size(0) - 1), static_cast<int>(frequencies.size(0)), cutoff,
+                      static_cast<int>(exponent), prefactor},
+                     sender.contiguous(),
+                     receiver.contiguous(),
+                     frequencies.contiguous(),
+                     mixing.contiguous(),
+                     contiguous(readout),
+                     contiguous(linear),
+                     {},
+                     nu_max,
+                     n_degrees,
+                     norm};
   for (int64_t t = 0; t < n_layers; ++t) {
     MessageWeights message;
     const size_t size = networks.size() / n_layers;
     message.network = contiguous(networks.slice(t * size, size));
-    for (auto [list, tensor] : {std::pair{amplitudes, &message.amplitude},
-                                {decays, &message.decay}, {memories, &message.memory}}) {
+    for (auto [list, tensor] :
+         {std::pair{amplitudes, &message.amplitude}, {decays, &message.decay}, {memories, &message.memory}}) {
       TORCH_CHECK(list.empty() || list.size() == static_cast<size_t>(n_layers),
-                  "evaluate: expected tensors for none or all of ", n_layers, " layers, got ",
-                  list.size());
+                  "evaluate: expected tensors for none or all of ", n_layers, " layers, got ", list.size());
       if (list.empty()) continue;
       check_same_type("evaluate", {vectors, list[t]});
       *tensor = list[t].contiguous();
     }
     TORCH_CHECK(message.amplitude.defined() == message.decay.defined(),
-                "evaluate: expected as many amplitudes as decays, got ", amplitudes.size(), " and ",
-                decays.size());
+                "evaluate: expected as many amplitudes as decays, got ", amplitudes.size(), " and ", decays.size());
     model.messages.push_back(std::move(message));
   }
   model.check(n_atoms);
   std::tuple<Tensor, Tensor> result;
   AT_DISPATCH_FLOATING_TYPES(vectors.scalar_type(), "evaluate", [&] {
-    result = Evaluation<scalar_t>(model, vectors.contiguous(), senders.contiguous(),
-                                  receivers.contiguous(), n_atoms)
-                 .run();
+    result =
+        Evaluation<scalar_t>(model, vectors.contiguous(), senders.contiguous(), receivers.contiguous(), n_atoms).run();
   });
   return result;
 }

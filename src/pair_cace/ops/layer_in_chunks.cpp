@@ -98,8 +98,7 @@ template <class Real> void LayerInChunks<Real>::values(int64_t begin, int64_t en
   const int64_t K = model_.n_basis(), columns = model_.n_columns(t_);
   const Tensor sender = tensors_.sender.slice(0, begin, end).view({end - begin, 1, K, 1});
   // (N, degrees, s, q), or with one weight for all channels (N, degrees, s, 1)
-  const Tensor by_pair =
-      columns == K ? h.view({end - begin, -1, 1, 1}) : h.reshape({end - begin, -1, K, columns / K});
+  const Tensor by_pair = columns == K ? h.view({end - begin, -1, 1, 1}) : h.reshape({end - begin, -1, K, columns / K});
   tensors_.next_weights.slice(0, begin, end).copy_((by_pair * sender).flatten(2));
 }
 

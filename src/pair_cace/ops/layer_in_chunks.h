@@ -9,9 +9,9 @@ namespace pair_cace {
 
 // Of layer t, all atoms; what is undefined is not there. Shapes as in kernels/kernels.h, Layer.
 struct LayerTensors {
-  Tensor raw;                  // null in the last layer
+  Tensor raw;    // null in the last layer
   Tensor totals, grad_totals, energies, message_inputs, next_weights, grad_next_weights;
-  Tensor sender;               // (N, K) θ of the receivers
+  Tensor sender;    // (N, K) θ of the receivers
 };
 
 template <class Real> class LayerInChunks {

@@ -27,8 +27,7 @@ class MixingOperation : public Operation {
   Tensor value(const Inputs &x, const Inputs *direction) const override
   {
     const bool invariants = shape_.nu_max > 0;
-    Tensor result = at::empty({shape_.n_atoms, shape_.n_radial,
-                               invariants ? shape_.n_invariants : shape_.n_angular(),
+    Tensor result = at::empty({shape_.n_atoms, shape_.n_radial, invariants ? shape_.n_invariants : shape_.n_angular(),
                                shape_.n_channels()},
                               x[receiver].options());
     AT_DISPATCH_FLOATING_TYPES(result.scalar_type(), "mixing", [&] {
@@ -43,16 +42,14 @@ class MixingOperation : public Operation {
     return result;
   }
 
-  Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction,
-                  const Wanted &wanted) const override
+  Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction, const Wanted &wanted) const override
   {
     Inputs result;
     for (int k : {raw, receiver, extra})
       if (wanted[k]) result[k] = at::empty_like(x[k]);
     AT_DISPATCH_FLOATING_TYPES(grad.scalar_type(), "mixing", [&] {
       Mixing<scalar_t> task = task_at<scalar_t>(x, direction);
-      (shape_.nu_max > 0 ? task.grad_invariants : task.grad_basis) =
-          grad.const_data_ptr<scalar_t>();
+      (shape_.nu_max > 0 ? task.grad_invariants : task.grad_basis) = grad.const_data_ptr<scalar_t>();
       task.grad_raw = data_of<scalar_t>(result[raw]);
       task.grad_receiver = data_of<scalar_t>(result[receiver]);
       task.grad_extra = data_of<scalar_t>(result[extra]);
@@ -92,8 +89,8 @@ class MixingOperation : public Operation {
   Shares shares(int64_t atoms_at_once, const Tensor &like) const
   {
     const int64_t per_column = shape_.n_angular() * (shape_.n_rbf + 5);
-    return Shares(shape_.n_atoms, atoms_at_once,
-                  shape_.n_atoms * per_column * shape_.n_radial * shape_.n_channels(), like);
+    return Shares(shape_.n_atoms, atoms_at_once, shape_.n_atoms * per_column * shape_.n_radial * shape_.n_channels(),
+                  like);
   }
 
   Shape shape_;
@@ -117,24 +114,24 @@ Shape shape_of(const Tensor &raw, const Tensor &weight, const Tensor &receiver, 
 {
   TORCH_CHECK(raw.defined() == weight.defined() && (raw.defined() || extra.defined()),
               "mixing: expected raw and weight, or extra, or all three");
-  TORCH_CHECK(receiver.dim() == 2, "mixing: expected receiver embeddings of shape (N, K), got ",
-              receiver.sizes());
+  TORCH_CHECK(receiver.dim() == 2, "mixing: expected receiver embeddings of shape (N, K), got ", receiver.sizes());
   Shape shape{};
   shape.n_atoms = receiver.size(0);
   shape.n_basis = receiver.size(1);
   if (raw.defined()) {
     TORCH_CHECK(raw.dim() == 4 && weight.dim() == 4,
                 "mixing: expected raw (N, N_l, n_rbf, columns) and weight (L+1, n_rbf, n_radial, C), "
-                "got shapes ", raw.sizes(), " and ", weight.sizes());
+                "got shapes ",
+                raw.sizes(), " and ", weight.sizes());
     shape.l_max = weight.size(0) - 1;
     shape.n_rbf = weight.size(1);
     shape.n_radial = weight.size(2);
     shape.n_weights = raw.size(3);
-    TORCH_CHECK(raw.size(0) == shape.n_atoms && raw.size(1) == shape.n_angular() &&
-                    raw.size(2) == shape.n_rbf && weight.size(3) == shape.n_channels() &&
+    TORCH_CHECK(raw.size(0) == shape.n_atoms && raw.size(1) == shape.n_angular() && raw.size(2) == shape.n_rbf &&
+                    weight.size(3) == shape.n_channels() &&
                     (shape.n_weights == shape.n_basis || shape.n_weights == shape.n_channels()),
-                "mixing: raw ", raw.sizes(), ", weight ", weight.sizes(),
-                " and receiver embeddings ", receiver.sizes(), " do not fit each other");
+                "mixing: raw ", raw.sizes(), ", weight ", weight.sizes(), " and receiver embeddings ", receiver.sizes(),
+                " do not fit each other");
     check_same_type("mixing", {raw, weight, receiver});
   } else {
     TORCH_CHECK(extra.dim() == 4, "mixing: expected extra (N, n_radial, N_l, C), got ", extra.sizes());
@@ -142,40 +139,35 @@ Shape shape_of(const Tensor &raw, const Tensor &weight, const Tensor &receiver, 
     shape.n_radial = extra.size(1);
   }
   if (extra.defined()) {
-    const std::array<int64_t, 4> expected{shape.n_atoms, shape.n_radial, shape.n_angular(),
-                                          shape.n_channels()};
+    const std::array<int64_t, 4> expected{shape.n_atoms, shape.n_radial, shape.n_angular(), shape.n_channels()};
     TORCH_CHECK(extra.sizes() == at::IntArrayRef(expected), "mixing: expected extra of shape ",
                 at::IntArrayRef(expected), ", got ", extra.sizes());
     check_same_type("mixing", {extra, receiver});
   }
-  TORCH_CHECK(shape.l_max <= max_degree, "mixing: expected l_max from 0 to ", max_degree, ", got ",
-              shape.l_max);
+  TORCH_CHECK(shape.l_max <= max_degree, "mixing: expected l_max from 0 to ", max_degree, ", got ", shape.l_max);
   return shape;
 }
 
-Tensor mixed(const c10::optional<Tensor> &raw, const c10::optional<Tensor> &weight,
-             const Tensor &receiver, const c10::optional<Tensor> &extra, int64_t nu_max)
+Tensor mixed(const c10::optional<Tensor> &raw, const c10::optional<Tensor> &weight, const Tensor &receiver,
+             const c10::optional<Tensor> &extra, int64_t nu_max)
 {
   const Inputs x{or_none(raw), or_none(weight), receiver.contiguous(), or_none(extra)};
   Shape shape = shape_of(x[0], x[1], x[2], x[3]);
   shape.nu_max = nu_max;
-  if (nu_max > 0)
-    shape.n_invariants =
-        number_of_invariants(static_cast<int>(shape.l_max), static_cast<int>(nu_max));
+  if (nu_max > 0) shape.n_invariants = number_of_invariants(static_cast<int>(shape.l_max), static_cast<int>(nu_max));
   return differentiable(c10::make_intrusive<MixingOperation>(shape), x);
 }
 
-Tensor mixed_basis(const c10::optional<Tensor> &raw, const c10::optional<Tensor> &weight,
-                   const Tensor &receiver, const c10::optional<Tensor> &extra)
+Tensor mixed_basis(const c10::optional<Tensor> &raw, const c10::optional<Tensor> &weight, const Tensor &receiver,
+                   const c10::optional<Tensor> &extra)
 {
   return mixed(raw, weight, receiver, extra, 0);
 }
 
-Tensor mixed_invariants(const c10::optional<Tensor> &raw, const c10::optional<Tensor> &weight,
-                        const Tensor &receiver, const c10::optional<Tensor> &extra, int64_t nu_max)
+Tensor mixed_invariants(const c10::optional<Tensor> &raw, const c10::optional<Tensor> &weight, const Tensor &receiver,
+                        const c10::optional<Tensor> &extra, int64_t nu_max)
 {
-  TORCH_CHECK(1 <= nu_max && nu_max <= 4, "mixed_invariants: expected nu_max from 1 to 4, got ",
-              nu_max);
+  TORCH_CHECK(1 <= nu_max && nu_max <= 4, "mixed_invariants: expected nu_max from 1 to 4, got ", nu_max);
   return mixed(raw, weight, receiver, extra, nu_max);
 }
 

@@ -15,12 +15,11 @@ void check_network(const char *name, at::TensorList network, int64_t n_in, at::S
               " as pairs of weight and bias, got ", network.size(), " tensors");
   for (size_t k = 0; k < network.size(); k += 2) {
     const Tensor &weight = network[k], &bias = network[k + 1];
-    TORCH_CHECK(weight.dim() == 2 && bias.dim() == 1 && weight.size(0) == bias.size(0) &&
-                    weight.size(1) == n_in,
-                "evaluate: expected weight (…, ", n_in, ") and bias of ", name, ", got ",
-                weight.sizes(), " and ", bias.sizes());
-    TORCH_CHECK(weight.scalar_type() == type && bias.scalar_type() == type, "evaluate: expected ",
-                name, " in ", type, ", got ", weight.scalar_type(), " and ", bias.scalar_type());
+    TORCH_CHECK(weight.dim() == 2 && bias.dim() == 1 && weight.size(0) == bias.size(0) && weight.size(1) == n_in,
+                "evaluate: expected weight (…, ", n_in, ") and bias of ", name, ", got ", weight.sizes(), " and ",
+                bias.sizes());
+    TORCH_CHECK(weight.scalar_type() == type && bias.scalar_type() == type, "evaluate: expected ", name, " in ", type,
+                ", got ", weight.scalar_type(), " and ", bias.scalar_type());
     n_in = weight.size(0);
   }
 }
@@ -69,8 +68,7 @@ template <class Real> Tensor ModelWeights::arranged_weights(int64_t t) const
 
 Tensor ModelWeights::dense_weights(int64_t t) const
 {
-  return readout[0].scalar_type() == at::kFloat ? arranged_weights<float>(t)
-                                                : arranged_weights<double>(t);
+  return readout[0].scalar_type() == at::kFloat ? arranged_weights<float>(t) : arranged_weights<double>(t);
 }
 
 Tensor ModelWeights::dense_biases(int64_t t) const
@@ -86,26 +84,23 @@ Tensor ModelWeights::dense_biases(int64_t t) const
 void ModelWeights::check(int64_t n_atoms) const
 {
   const int64_t l_max = basis.l_max;
-  TORCH_CHECK(0 <= l_max && l_max <= max_degree, "evaluate: expected l_max from 0 to ", max_degree,
-              ", got ", l_max);
-  TORCH_CHECK(mixing.size(1) == basis.n_rbf && mixing.size(3) == n_channels() &&
-                  receiver.size(1) == n_basis() && receiver.size(0) == n_atoms &&
-                  n_atoms <= sender.size(0),
-              "evaluate: sender embeddings ", sender.sizes(), ", receiver embeddings ",
-              receiver.sizes(), " of ", n_atoms, " atoms, mixing ", mixing.sizes(),
-              " and frequencies ", frequencies.sizes(), " do not fit each other");
+  TORCH_CHECK(0 <= l_max && l_max <= max_degree, "evaluate: expected l_max from 0 to ", max_degree, ", got ", l_max);
+  TORCH_CHECK(mixing.size(1) == basis.n_rbf && mixing.size(3) == n_channels() && receiver.size(1) == n_basis() &&
+                  receiver.size(0) == n_atoms && n_atoms <= sender.size(0),
+              "evaluate: sender embeddings ", sender.sizes(), ", receiver embeddings ", receiver.sizes(), " of ",
+              n_atoms, " atoms, mixing ", mixing.sizes(), " and frequencies ", frequencies.sizes(),
+              " do not fit each other");
   TORCH_CHECK(n_layers() == 0 || sender.size(0) == n_atoms || ghost_exchange(),
-              "message passing: expected every sender to be an atom that receives, got ",
-              sender.size(0) - n_atoms, " that only send");
-  TORCH_CHECK(n_degrees == 1 || n_degrees == l_max + 1,
-              "evaluate: expected 1 or ", l_max + 1, " weights of a message, got ", n_degrees);
+              "message passing: expected every sender to be an atom that receives, got ", sender.size(0) - n_atoms,
+              " that only send");
+  TORCH_CHECK(n_degrees == 1 || n_degrees == l_max + 1, "evaluate: expected 1 or ", l_max + 1,
+              " weights of a message, got ", n_degrees);
   const int64_t n_features = n_radial() * n_invariants() * n_channels();
   const at::ScalarType type = mixing.scalar_type();
   check_network("readout", readout, n_features * (n_layers() + 1), type);
   TORCH_CHECK(readout.back().size(0) == 1, "evaluate: expected one output of the readout, got ",
               readout.back().size(0));
-  if (!linear.empty())
-    check_network("linear readout", linear, n_features * (n_layers() + 1), type);
+  if (!linear.empty()) check_network("linear readout", linear, n_features * (n_layers() + 1), type);
   for (const MessageWeights &message : messages) {
     check_radial("amplitudes", message.amplitude, *this);
     check_radial("decays", message.decay, *this);
@@ -114,9 +109,8 @@ void ModelWeights::check(int64_t n_atoms) const
     if (network.empty()) continue;
     check_network("messages", network, n_features, type);
     const int64_t n_out = network.back().size(0);
-    TORCH_CHECK(n_out == n_degrees || n_out == n_degrees * n_channels(),
-                "evaluate: expected ", n_degrees, " or ", n_degrees * n_channels(),
-                " outputs of a message network, got ", n_out);
+    TORCH_CHECK(n_out == n_degrees || n_out == n_degrees * n_channels(), "evaluate: expected ", n_degrees, " or ",
+                n_degrees * n_channels(), " outputs of a message network, got ", n_out);
   }
 }
 

@@ -11,9 +11,9 @@ using Tensors = std::vector<Tensor>;
 
 // Of one message layer; what is not defined, or empty, is not there.
 struct MessageWeights {
-  Tensors network;             // Bchi: weights and biases
-  Tensor amplitude, decay;     // Ar, (n_radial, L+1, C); the amplitude includes the norm
-  Tensor memory;               // M, (n_radial, L+1, C)
+  Tensors network;            // Bchi: weights and biases
+  Tensor amplitude, decay;    // Ar, (n_radial, L+1, C); the amplitude includes the norm
+  Tensor memory;              // M, (n_radial, L+1, C)
 
   bool passes_basis() const { return amplitude.defined() || memory.defined(); }
 };
@@ -30,10 +30,7 @@ struct ModelWeights {
   int64_t n_channels() const { return n_basis() * n_basis(); }
   int64_t n_radial() const { return mixing.size(2); }
   int64_t n_layers() const { return static_cast<int64_t>(messages.size()); }
-  int64_t n_invariants() const
-  {
-    return number_of_invariants(basis.l_max, static_cast<int>(nu_max));
-  }
+  int64_t n_invariants() const { return number_of_invariants(basis.l_max, static_cast<int>(nu_max)); }
   bool has_network(int64_t t) const { return t < n_layers() && !messages[t].network.empty(); }
   int64_t n_readout() const { return readout[0].size(0) + (linear.empty() ? 0 : 1); }
 
@@ -64,8 +61,8 @@ template <class Real> class TailOf {
     tail_.n_in = static_cast<int>(network[0].size(0));
     for (size_t k = 2; k < network.size(); ++k) kept_.push_back(network[k].contiguous());
     for (size_t k = 0; k < kept_.size(); k += 2)
-      dense_.push_back({static_cast<int>(kept_[k].size(1)), static_cast<int>(kept_[k].size(0)),
-                        data_of<Real>(kept_[k]), data_of<Real>(kept_[k + 1])});
+      dense_.push_back({static_cast<int>(kept_[k].size(1)), static_cast<int>(kept_[k].size(0)), data_of<Real>(kept_[k]),
+                        data_of<Real>(kept_[k + 1])});
   }
 
   Tail<Real> tail() const

@@ -12,18 +12,16 @@ using namespace pair_cace;
 
 class NeighborSumOperation : public Operation {
  public:
-  NeighborSumOperation(const Basis &basis, const Tensor &senders, const Tensor &receivers,
-                       int64_t n_atoms)
-      : basis_(basis), senders_(senders), by_receiver_("neighbor_sum", receivers, n_atoms),
-        n_atoms_(n_atoms)
-  {}
+  NeighborSumOperation(const Basis &basis, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
+      : basis_(basis), senders_(senders), by_receiver_("neighbor_sum", receivers, n_atoms), n_atoms_(n_atoms)
+  {
+  }
 
   enum { vectors, weights, frequencies };
 
   Tensor value(const Inputs &x, const Inputs *direction) const override
   {
-    Tensor raw = at::empty({n_atoms_, basis_.n_angular(), basis_.n_rbf, x[weights].size(2)},
-                           x[vectors].options());
+    Tensor raw = at::empty({n_atoms_, basis_.n_angular(), basis_.n_rbf, x[weights].size(2)}, x[vectors].options());
     AT_DISPATCH_FLOATING_TYPES(raw.scalar_type(), "neighbor_sum", [&] {
       NeighborSum<scalar_t> task = task_at<scalar_t>(x, direction);
       task.raw = raw.data_ptr<scalar_t>();
@@ -34,8 +32,7 @@ class NeighborSumOperation : public Operation {
     return raw;
   }
 
-  Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction,
-                  const Wanted &wanted) const override
+  Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction, const Wanted &wanted) const override
   {
     Inputs result;
     if (wanted[vectors]) result[vectors] = at::empty_like(x[vectors]);
@@ -44,8 +41,7 @@ class NeighborSumOperation : public Operation {
       task.grad_raw = grad.const_data_ptr<scalar_t>();
       task.grad_vectors = data_of<scalar_t>(result[vectors]);
       const auto &table = kernels_for<scalar_t>(x[vectors]);
-      const auto kernel =
-          direction ? table.neighbor_sum_gradient_tangent : table.neighbor_sum_gradient;
+      const auto kernel = direction ? table.neighbor_sum_gradient_tangent : table.neighbor_sum_gradient;
       const Shares threads = shares(x);
       const SharedSum by_weights(wanted[weights], x[weights], threads);
       const SharedSum by_frequencies(wanted[frequencies], x[frequencies], threads, copies_for_atoms);
@@ -63,8 +59,7 @@ class NeighborSumOperation : public Operation {
   }
 
  private:
-  template <class Real>
-  NeighborSum<Real> task_at(const Inputs &x, const Inputs *direction) const
+  template <class Real> NeighborSum<Real> task_at(const Inputs &x, const Inputs *direction) const
   {
     NeighborSum<Real> task;
     task.basis = basis_;
@@ -90,24 +85,24 @@ class NeighborSumOperation : public Operation {
   int64_t n_atoms_;
 };
 
-Tensor neighbor_sum(const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
-                    const Tensor &weights, const Tensor &frequencies, double prefactor,
-                    double cutoff, int64_t exponent, int64_t l_max, int64_t n_atoms)
+Tensor neighbor_sum(const Tensor &vectors, const Tensor &senders, const Tensor &receivers, const Tensor &weights,
+                    const Tensor &frequencies, double prefactor, double cutoff, int64_t exponent, int64_t l_max,
+                    int64_t n_atoms)
 {
   check_vectors("neighbor_sum", vectors, senders, receivers);
-  TORCH_CHECK(0 <= l_max && l_max <= max_degree, "neighbor_sum: expected l_max from 0 to ",
-              max_degree, ", got ", l_max);
+  TORCH_CHECK(0 <= l_max && l_max <= max_degree, "neighbor_sum: expected l_max from 0 to ", max_degree, ", got ",
+              l_max);
   TORCH_CHECK(weights.dim() == 3 && (weights.size(1) == 1 || weights.size(1) == l_max + 1),
-              "neighbor_sum: expected weights of shape (senders, 1 or ", l_max + 1,
-              ", columns), got ", weights.sizes());
+              "neighbor_sum: expected weights of shape (senders, 1 or ", l_max + 1, ", columns), got ",
+              weights.sizes());
   TORCH_CHECK(frequencies.dim() == 1, "neighbor_sum: expected frequencies of shape (n_rbf,), got ",
               frequencies.sizes());
   check_same_type("neighbor_sum", {vectors, weights, frequencies});
   check_indices("neighbor_sum", senders, weights.size(0));
-  const Basis basis{static_cast<int>(l_max), static_cast<int>(frequencies.size(0)), cutoff,
-                    static_cast<int>(exponent), prefactor};
-  return differentiable(c10::make_intrusive<NeighborSumOperation>(basis, senders.contiguous(),
-                                                                  receivers.contiguous(), n_atoms),
+  const Basis basis{static_cast<int>(l_max), static_cast<int>(frequencies.size(0)), cutoff, static_cast<int>(exponent),
+                    prefactor};
+  return differentiable(c10::make_intrusive<NeighborSumOperation>(basis, senders.contiguous(), receivers.contiguous(),
+                                                                  n_atoms),
                         {vectors.contiguous(), weights.contiguous(), frequencies.contiguous(), {}});
 }
 

@@ -12,13 +12,13 @@ using namespace pair_cace;
 
 class RadialMessageOperation : public Operation {
  public:
-  RadialMessageOperation(const Tensor &senders, const Tensor &receivers, int64_t n_atoms,
-                         double cutoff, int64_t exponent, int64_t l_max)
-      : senders_(senders), receivers_(receivers),
-        by_receiver_("radial_message", receivers, n_atoms),
-        by_sender_("radial_message", senders, n_atoms), n_atoms_(n_atoms), cutoff_(cutoff),
-        exponent_(exponent), l_max_(l_max)
-  {}
+  RadialMessageOperation(const Tensor &senders, const Tensor &receivers, int64_t n_atoms, double cutoff,
+                         int64_t exponent, int64_t l_max)
+      : senders_(senders), receivers_(receivers), by_receiver_("radial_message", receivers, n_atoms),
+        by_sender_("radial_message", senders, n_atoms), n_atoms_(n_atoms), cutoff_(cutoff), exponent_(exponent),
+        l_max_(l_max)
+  {
+  }
 
   enum { vectors, basis, amplitude, decay };
 
@@ -37,8 +37,7 @@ class RadialMessageOperation : public Operation {
     return message;
   }
 
-  Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction,
-                  const Wanted &wanted) const override
+  Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction, const Wanted &wanted) const override
   {
     Inputs result;
     for (int k : {vectors, basis})
@@ -69,8 +68,7 @@ class RadialMessageOperation : public Operation {
   }
 
  private:
-  template <class Real>
-  RadialMessage<Real> task_at(const Inputs &x, const Inputs *direction) const
+  template <class Real> RadialMessage<Real> task_at(const Inputs &x, const Inputs *direction) const
   {
     RadialMessage<Real> task;
     task.l_max = static_cast<int>(l_max_);
@@ -88,8 +86,7 @@ class RadialMessageOperation : public Operation {
 
   Shares shares(const Inputs &x) const
   {
-    return Shares(n_atoms_, 1,
-                  senders_.size(0) * x[basis].size(1) * x[basis].size(2) * x[basis].size(3), senders_);
+    return Shares(n_atoms_, 1, senders_.size(0) * x[basis].size(1) * x[basis].size(2) * x[basis].size(3), senders_);
   }
 
   Tensor senders_, receivers_;
@@ -99,26 +96,22 @@ class RadialMessageOperation : public Operation {
   int64_t exponent_, l_max_;
 };
 
-Tensor radial_message(const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
-                      const Tensor &basis, const Tensor &amplitude, const Tensor &decay,
-                      double cutoff, int64_t exponent)
+Tensor radial_message(const Tensor &vectors, const Tensor &senders, const Tensor &receivers, const Tensor &basis,
+                      const Tensor &amplitude, const Tensor &decay, double cutoff, int64_t exponent)
 {
   check_vectors("radial_message", vectors, senders, receivers);
-  TORCH_CHECK(basis.dim() == 4, "radial_message: expected A of shape (N, n_radial, N_l, C), got ",
-              basis.sizes());
-  TORCH_CHECK(amplitude.dim() == 3 && decay.sizes() == amplitude.sizes() &&
-                  amplitude.size(0) == basis.size(1) && amplitude.size(2) == basis.size(3),
-              "radial_message: expected amplitude and decay of shape (n_radial, L+1, C), got ",
-              amplitude.sizes(), " and ", decay.sizes(), " with A ", basis.sizes());
+  TORCH_CHECK(basis.dim() == 4, "radial_message: expected A of shape (N, n_radial, N_l, C), got ", basis.sizes());
+  TORCH_CHECK(amplitude.dim() == 3 && decay.sizes() == amplitude.sizes() && amplitude.size(0) == basis.size(1) &&
+                  amplitude.size(2) == basis.size(3),
+              "radial_message: expected amplitude and decay of shape (n_radial, L+1, C), got ", amplitude.sizes(),
+              " and ", decay.sizes(), " with A ", basis.sizes());
   const int64_t l_max = amplitude.size(1) - 1;
-  TORCH_CHECK(basis.size(2) == n_angular_up_to(static_cast<int>(l_max)),
-              "radial_message: A has ", basis.size(2), " angular functions, which does not fit l up to ",
-              l_max);
+  TORCH_CHECK(basis.size(2) == n_angular_up_to(static_cast<int>(l_max)), "radial_message: A has ", basis.size(2),
+              " angular functions, which does not fit l up to ", l_max);
   check_same_type("radial_message", {vectors, basis, amplitude, decay});
-  return differentiable(
-      c10::make_intrusive<RadialMessageOperation>(senders.contiguous(), receivers.contiguous(),
-                                                  basis.size(0), cutoff, exponent, l_max),
-      {vectors.contiguous(), basis.contiguous(), amplitude.contiguous(), decay.contiguous()});
+  return differentiable(c10::make_intrusive<RadialMessageOperation>(senders.contiguous(), receivers.contiguous(),
+                                                                    basis.size(0), cutoff, exponent, l_max),
+                        {vectors.contiguous(), basis.contiguous(), amplitude.contiguous(), decay.contiguous()});
 }
 
 }    // namespace

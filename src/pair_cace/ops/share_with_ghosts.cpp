@@ -40,8 +40,7 @@ using at::Tensor;
 // Values of other devices travel by way of the host.
 class Share : public torch::autograd::Function<Share> {
  public:
-  static Tensor forward(torch::autograd::AutogradContext *context, const Tensor &values,
-                        int64_t n_rows)
+  static Tensor forward(torch::autograd::AutogradContext *context, const Tensor &values, int64_t n_rows)
   {
     GhostExchange *exchange = ghost_exchange();
     // The derivative may be asked for on another thread.
@@ -52,14 +51,12 @@ class Share : public torch::autograd::Function<Share> {
     Tensor table = at::empty(shape, values.options().device(at::kCPU));
     table.narrow(0, 0, values.size(0)).copy_(values);
     const int64_t width = c10::multiply_integers(shape.begin() + 1, shape.end());
-    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts", [&] {
-      exchange->to_ghosts(table.data_ptr<scalar_t>(), width);
-    });
+    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts",
+                               [&] { exchange->to_ghosts(table.data_ptr<scalar_t>(), width); });
     return table.to(values.device());
   }
 
-  static std::vector<Tensor> backward(torch::autograd::AutogradContext *context,
-                                      const std::vector<Tensor> &grads)
+  static std::vector<Tensor> backward(torch::autograd::AutogradContext *context, const std::vector<Tensor> &grads)
   {
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "share_with_ghosts: expected first derivatives only, asked for second ones");
@@ -68,9 +65,8 @@ class Share : public torch::autograd::Function<Share> {
     Tensor table = grad.to(at::kCPU).contiguous();
     if (table.is_same(grad)) table = table.clone();
     const int64_t width = c10::multiply_integers(table.sizes().begin() + 1, table.sizes().end());
-    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts", [&] {
-      exchange->from_ghosts(table.data_ptr<scalar_t>(), width);
-    });
+    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts",
+                               [&] { exchange->from_ghosts(table.data_ptr<scalar_t>(), width); });
     return {table.narrow(0, 0, context->saved_data["n_atoms"].toInt()).to(grad.device()), Tensor()};
   }
 };
@@ -78,8 +74,7 @@ class Share : public torch::autograd::Function<Share> {
 Tensor share_with_ghosts(const Tensor &values, int64_t n_rows)
 {
   if (ghost_exchange()) return Share::apply(values, n_rows);
-  TORCH_CHECK(values.size(0) == n_rows,
-              "message passing: expected every sender to be an atom that receives, got ",
+  TORCH_CHECK(values.size(0) == n_rows, "message passing: expected every sender to be an atom that receives, got ",
               n_rows - values.size(0), " that only send");
   return values;
 }

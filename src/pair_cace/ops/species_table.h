@@ -40,8 +40,7 @@ struct SpeciesTable {
     const int64_t n_species = static_cast<int64_t>(found.size());
     SpeciesTable table{at::empty({n_species, columns}, embedding.options()),
                        at::zeros({n, n_species}, embedding.options())};
-    for (int64_t s = 0; s < n_species; ++s)
-      std::copy_n(found[s], columns, table.rows.data_ptr<Real>() + s * columns);
+    for (int64_t s = 0; s < n_species; ++s) std::copy_n(found[s], columns, table.rows.data_ptr<Real>() + s * columns);
     Real *one_hot = table.one_hot.data_ptr<Real>();
     for (int64_t i = 0; i < n; ++i) one_hot[i * n_species + species[i]] = 1;
     return table;

@@ -11,8 +11,7 @@ namespace pair_cace {
 
 // Calls body(begin, end, share) for n_shares pieces of 0 … n − 1, in order of share, each on a thread of
 // its own; pieces may be empty. An exception of a piece comes out here.
-[[gnu::visibility("default")]] void in_shares(
-    int64_t n, int n_shares,
-    const std::function<void(int64_t begin, int64_t end, int share)> &body);
+[[gnu::visibility("default")]] void in_shares(int64_t n, int n_shares,
+                                              const std::function<void(int64_t begin, int64_t end, int share)> &body);
 
 }    // namespace pair_cace

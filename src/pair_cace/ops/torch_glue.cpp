@@ -50,8 +50,8 @@ UseKnownEdges::~UseKnownEdges()
 void check_indices(const char *operation, const Tensor &index, int64_t n_atoms)
 {
   TORCH_CHECK(index.dim() == 1 && index.scalar_type() == at::kLong, operation,
-              ": expected indices of shape (E,) and type int64, got shape ", index.sizes(),
-              " and type ", index.scalar_type());
+              ": expected indices of shape (E,) and type int64, got shape ", index.sizes(), " and type ",
+              index.scalar_type());
   if (const KnownEdges *known = known_edges();
       known && (is_same_memory(index, known->senders) || is_same_memory(index, known->receivers)))
     return;
@@ -74,19 +74,18 @@ void check_indices(const char *operation, const Tensor &index, int64_t n_atoms)
     }
     if (begin == end || (smallest >= 0 && largest < n_atoms)) return;
     for (int64_t e = begin; e < end; ++e)
-      TORCH_CHECK(0 <= p[e] && p[e] < n_atoms, operation, ": expected indices from 0 to ",
-                  n_atoms - 1, ", got ", p[e], " in edge ", e);
+      TORCH_CHECK(0 <= p[e] && p[e] < n_atoms, operation, ": expected indices from 0 to ", n_atoms - 1, ", got ", p[e],
+                  " in edge ", e);
   });
 }
 
-void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders,
-                   const Tensor &receivers)
+void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders, const Tensor &receivers)
 {
-  TORCH_CHECK(vectors.dim() == 2 && vectors.size(1) == 3, operation,
-              ": expected vectors of shape (E, 3), got ", vectors.sizes());
+  TORCH_CHECK(vectors.dim() == 2 && vectors.size(1) == 3, operation, ": expected vectors of shape (E, 3), got ",
+              vectors.sizes());
   TORCH_CHECK(senders.numel() == vectors.size(0) && receivers.numel() == vectors.size(0), operation,
-              ": expected as many senders and receivers as vectors (", vectors.size(0), "), got ",
-              senders.numel(), " and ", receivers.numel());
+              ": expected as many senders and receivers as vectors (", vectors.size(0), "), got ", senders.numel(),
+              " and ", receivers.numel());
 }
 
 void check_same_type(const char *operation, std::initializer_list<Tensor> tensors)
@@ -94,8 +93,8 @@ void check_same_type(const char *operation, std::initializer_list<Tensor> tensor
   for (const Tensor &tensor : tensors)
     TORCH_CHECK(tensor.scalar_type() == tensors.begin()->scalar_type() &&
                     (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble),
-                operation, ": expected all tensors in float32, or all in float64, got ",
-                tensors.begin()->scalar_type(), " and ", tensor.scalar_type());
+                operation, ": expected all tensors in float32, or all in float64, got ", tensors.begin()->scalar_type(),
+                " and ", tensor.scalar_type());
 }
 
 GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_atoms)
@@ -145,8 +144,7 @@ void GroupedEdges::group_by_torch(const Tensor &ends, int64_t n_atoms)
   const Tensor atoms = at::arange(n_atoms + 1, ends.options());
   const int64_t n = ends.size(0);
   const bool is_known = known_edges() && is_same_memory(ends, known_edges()->senders);    // in no order
-  const bool in_order =
-      n < 2 || (!is_known && (ends.slice(0, 1) >= ends.slice(0, 0, n - 1)).all().item<bool>());
+  const bool in_order = n < 2 || (!is_known && (ends.slice(0, 1) >= ends.slice(0, 0, n - 1)).all().item<bool>());
   if (in_order) {
     start_ = at::searchsorted(ends, atoms);
     return;
@@ -159,8 +157,7 @@ void GroupedEdges::group_by_torch(const Tensor &ends, int64_t n_atoms)
 
 Grouping GroupedEdges::grouping() const
 {
-  return {start_.const_data_ptr<int64_t>(),
-          order_.defined() ? order_.const_data_ptr<int64_t>() : nullptr};
+  return {start_.const_data_ptr<int64_t>(), order_.defined() ? order_.const_data_ptr<int64_t>() : nullptr};
 }
 
 // A thread is worth waking for some 20 µs of work.
@@ -176,10 +173,10 @@ Shares::Shares(int64_t n, int64_t step, int64_t multiply_adds, const Tensor &lik
       count_(like.is_cuda() ? 1
                             : static_cast<int>(std::min<int64_t>(worthwhile_shares(multiply_adds),
                                                                  std::max<int64_t>(1, n_steps_))))
-{}
+{
+}
 
-void in_shares(int64_t n, int n_shares,
-               const std::function<void(int64_t begin, int64_t end, int share)> &body)
+void in_shares(int64_t n, int n_shares, const std::function<void(int64_t begin, int64_t end, int share)> &body)
 {
   if (n_shares == 1) return body(0, n, 0);
   at::parallel_for(0, n_shares, 1, [&](int64_t first, int64_t last) {

@@ -21,8 +21,7 @@ template <class Real> Real *data_of(const Tensor &tensor)
   return tensor.defined() ? tensor.data_ptr<Real>() : nullptr;
 }
 
-template <class Real>
-Input<Real> input_of(const Inputs &x, const Inputs *direction, int k)
+template <class Real> Input<Real> input_of(const Inputs &x, const Inputs *direction, int k)
 {
   return {data_of<Real>(x[k]), direction ? data_of<Real>((*direction)[k]) : nullptr};
 }
@@ -36,8 +35,7 @@ template <class Real> const Kernels<Real> &kernels_for(const Tensor &tensor)
 // ---- checks; all raise c10::Error ----------------------------------------------------------------
 
 void check_indices(const char *operation, const Tensor &index, int64_t n_atoms);
-void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders,
-                   const Tensor &receivers);
+void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders, const Tensor &receivers);
 void check_same_type(const char *operation, std::initializer_list<Tensor> tensors);
 
 // ---- edges and threads ---------------------------------------------------------------------------
@@ -90,7 +88,7 @@ class SharedSum {
   {
     return copies_.defined() ? copies_.data_ptr<Real>() + share * size_ : nullptr;
   }
-  Tensor total() const;    // undefined if not wanted
+  Tensor total() const;                         // undefined if not wanted
   int n_copies() const { return n_copies_; }    // that one share has
 
  private:

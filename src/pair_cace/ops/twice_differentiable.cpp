@@ -21,8 +21,7 @@ void keep(AutogradContext *context, const Handle &operation)
 
 Handle kept(AutogradContext *context)
 {
-  return c10::static_intrusive_pointer_cast<Operation>(
-      context->saved_data["operation"].toCapsule());
+  return c10::static_intrusive_pointer_cast<Operation>(context->saved_data["operation"].toCapsule());
 }
 
 Wanted wanted_inputs(AutogradContext *context, size_t first)
@@ -57,9 +56,8 @@ bool any(const Wanted &wanted)
 }
 
 struct Gradient : torch::autograd::Function<Gradient> {
-  static variable_list forward(AutogradContext *context, const Tensor &grad, const Tensor &x0,
-                               const Tensor &x1, const Tensor &x2, const Tensor &x3,
-                               const Handle &operation, const Wanted &wanted)
+  static variable_list forward(AutogradContext *context, const Tensor &grad, const Tensor &x0, const Tensor &x1,
+                               const Tensor &x2, const Tensor &x3, const Handle &operation, const Wanted &wanted)
   {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     context->set_materialize_grads(false);
@@ -95,8 +93,8 @@ struct Gradient : torch::autograd::Function<Gradient> {
 };
 
 struct Value : torch::autograd::Function<Value> {
-  static Tensor forward(AutogradContext *context, const Tensor &x0, const Tensor &x1,
-                        const Tensor &x2, const Tensor &x3, const Handle &operation)
+  static Tensor forward(AutogradContext *context, const Tensor &x0, const Tensor &x1, const Tensor &x2,
+                        const Tensor &x3, const Handle &operation)
   {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     keep(context, operation);
@@ -109,8 +107,7 @@ struct Value : torch::autograd::Function<Value> {
   {
     const variable_list x = context->get_saved_variables();
     const Wanted wanted = wanted_inputs(context, 0);
-    variable_list results =
-        Gradient::apply(grad[0], x[0], x[1], x[2], x[3], kept(context), wanted);
+    variable_list results = Gradient::apply(grad[0], x[0], x[1], x[2], x[3], kept(context), wanted);
     for (size_t k = 0; k < wanted.size(); ++k)
       if (!wanted[k]) results[k] = Tensor();
     results.emplace_back();
@@ -122,8 +119,8 @@ struct Value : torch::autograd::Function<Value> {
 
 Tensor differentiable(const Handle &operation, const Inputs &x)
 {
-  const c10::OptionalDeviceGuard on_device(at::device_of(*std::find_if(
-      x.begin(), x.end(), [](const Tensor &input) { return input.defined(); })));
+  const c10::OptionalDeviceGuard on_device(
+      at::device_of(*std::find_if(x.begin(), x.end(), [](const Tensor &input) { return input.defined(); })));
   return Value::apply(or_none(x[0]), or_none(x[1]), or_none(x[2]), or_none(x[3]), operation);
 }
 

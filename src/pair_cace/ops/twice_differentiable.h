@@ -25,8 +25,7 @@ class Operation : public torch::CustomClassHolder {
   virtual Tensor value(const Inputs &x, const Inputs *direction) const = 0;
 
   // ∇f(x)·grad by the inputs that are wanted, or its derivative along `direction` at fixed grad.
-  virtual Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction,
-                          const Wanted &wanted) const = 0;
+  virtual Inputs gradient(const Tensor &grad, const Inputs &x, const Inputs *direction, const Wanted &wanted) const = 0;
 };
 
 // f(x), recorded for differentiation.

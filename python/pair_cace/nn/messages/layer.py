@@ -23,7 +23,9 @@ class MessageLayer(nn.ModuleDict):
     __constants__ = ["portable"]
 
     def __init__(self, settings: Hyperparameters):
-        super().__init__({member_name(kind): MESSAGES[kind](settings) for kind in settings.messages})
+        super().__init__(
+            {member_name(kind): MESSAGES[kind](settings) for kind in settings.messages}
+        )
         self.portable = False
         self.norm = float(settings.avg_num_neighbors) ** -0.5
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)

@@ -34,13 +34,11 @@ template <int k> struct FixedIndex {
 
 template <int k, class Body> __device__ inline void at_index(const Body &body)
 {
-  constexpr int degree = FixedIndex<k>::degree, lower = FixedIndex<k>::lower,
-                component = FixedIndex<k>::component;
+  constexpr int degree = FixedIndex<k>::degree, lower = FixedIndex<k>::lower, component = FixedIndex<k>::component;
   body(AngularIndex{k, degree, lower, component});
 }
 
-template <class Body, int... k>
-__device__ inline void at_indices(const Body &body, std::integer_sequence<int, k...>)
+template <class Body, int... k> __device__ inline void at_indices(const Body &body, std::integer_sequence<int, k...>)
 {
   (at_index<k>(body), ...);
 }
@@ -59,8 +57,8 @@ __device__ inline AngularIndex counted_index(int k)
   int rest = 0;    // l − lx
   while ((rest + 1) * (rest + 2) / 2 <= place) ++rest;
   const int lz = place - rest * (rest + 1) / 2, before = angular_before(l - 1);
-  if (rest < l) return {k, l, before + place, 0};                                  // one lx less
-  if (lz < l) return {k, l, before + (l - 1) * l / 2 + lz, 1};                     // lx = 0: one ly less
+  if (rest < l) return {k, l, before + place, 0};                 // one lx less
+  if (lz < l) return {k, l, before + (l - 1) * l / 2 + lz, 1};    // lx = 0: one ly less
   return {k, l, before + (l - 1) * l / 2 + lz - 1, 2};
 }
 

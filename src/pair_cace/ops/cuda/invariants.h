@@ -35,8 +35,7 @@ template <int l_max, int nu_max> class FixedColumn {
   }
 
   // grad_basis += of the invariants, whose gradients are read(f).
-  template <class T, class Read>
-  __device__ void gradient(const T *basis, const Read &read, T *grad_basis) const
+  template <class T, class Read> __device__ void gradient(const T *basis, const Read &read, T *grad_basis) const
   {
     T grad_invariants[n_features];
 #pragma unroll
@@ -72,8 +71,7 @@ template <int l_max, int nu_max> class FixedColumn {
     (add_gradient<k>(basis, grad_invariants, grad_basis), ...);
   }
 
-  template <int k, class T>
-  __device__ static void add_gradient(const T *basis, const T *grad_invariants, T *grad_basis)
+  template <int k, class T> __device__ static void add_gradient(const T *basis, const T *grad_invariants, T *grad_basis)
   {
     constexpr Term t = FixedTerms<l_max, nu_max>::terms.term[k];
     constexpr int a = t.factor[0], b = t.factor[1], c = t.factor[2], d = t.factor[3];
@@ -117,8 +115,7 @@ class ListedColumn {
     }
   }
 
-  template <class T, class Read>
-  __device__ void gradient(const T *basis, const Read &read, T *grad_basis) const
+  template <class T, class Read> __device__ void gradient(const T *basis, const Read &read, T *grad_basis) const
   {
     for (int k = 0; k < n_terms; ++k) {
       const Term t = terms[k];

@@ -77,8 +77,7 @@ template <class T> void any_radial_message(const RadialMessage<RealOf<T>> &task,
   at_degree(task.l_max, [&](auto L) { run_radial_message<T, decltype(L)::value>(task, begin, end); });
 }
 
-template <class T>
-void any_radial_message_gradient(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
+template <class T> void any_radial_message_gradient(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   at_degree(task.l_max, [&](auto L) { run_radial_message_gradient<T, decltype(L)::value>(task, begin, end); });
 }

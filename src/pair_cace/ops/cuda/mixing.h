@@ -14,7 +14,7 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 template <class T, int L> struct MixedColumn {
   using Real = RealOf<T>;
 
-  int m, c, w;          // n', channel, and column of raw
+  int m, c, w;    // n', channel, and column of raw
   int64_t atom;
   T receiver;
   T mixed[room_for_angular<L>], basis[room_for_angular<L>];    // Σ_n raw W, and A
@@ -73,9 +73,8 @@ __global__ void __launch_bounds__(128)
         task.basis[here.place(task, n_angular_up_to(l_max), at.k)] = result_of(here.basis[at.k]);
       });
     if (task.invariants)
-      invariants.values(here.basis, [&](int f, T value) {
-        task.invariants[here.place(task, n_invariants, f)] = result_of(value);
-      });
+      invariants.values(here.basis,
+                        [&](int f, T value) { task.invariants[here.place(task, n_invariants, f)] = result_of(value); });
   }
 }
 
@@ -92,7 +91,7 @@ __global__ void __launch_bounds__(128)
   const int n_columns = task.n_radial * n_channels, stride = n_angular | 1;    // odd: threads hit different banks
   const int64_t atom = begin + blockIdx.x;
   const int n_raw = task.raw.value ? n_angular * task.n_rbf * task.n_weights : 0;
-  T *grad_mixed = shared_memory<T>();                                                  // (columns, stride)
+  T *grad_mixed = shared_memory<T>();                                                       // (columns, stride)
   Real *grad_receiver = reinterpret_cast<Real *>(grad_mixed + columns_at_once * stride);    // (K,)
   for (int q = threadIdx.x; q < task.n_basis; q += blockDim.x) grad_receiver[q] = Real(0);
 
@@ -104,18 +103,16 @@ __global__ void __launch_bounds__(128)
       here.make(task, l_max, atom, column);
       T grad_basis[room_for_angular<L>];
       for_angular<L>(l_max, [&](const AngularIndex &at) {
-        grad_basis[at.k] = task.grad_basis
-            ? constant<T>(task.grad_basis[here.place(task, n_angular, at.k)]) : zero<T>();
+        grad_basis[at.k] =
+            task.grad_basis ? constant<T>(task.grad_basis[here.place(task, n_angular, at.k)]) : zero<T>();
       });
       if (task.grad_invariants)
         invariants.gradient(
-            here.basis,
-            [&](int f) { return constant<T>(task.grad_invariants[here.place(task, n_invariants, f)]); },
+            here.basis, [&](int f) { return constant<T>(task.grad_invariants[here.place(task, n_invariants, f)]); },
             grad_basis);
       Real by_receiver = Real(0);
       for_angular<L>(l_max, [&](const AngularIndex &at) {
-        if (task.grad_extra)
-          task.grad_extra[here.place(task, n_angular, at.k)] = result_of(grad_basis[at.k]);
+        if (task.grad_extra) task.grad_extra[here.place(task, n_angular, at.k)] = result_of(grad_basis[at.k]);
         by_receiver += result_of(here.mixed[at.k] * grad_basis[at.k]);
         grad_basis[at.k] = here.receiver * grad_basis[at.k];
         grad_mixed[(column - first) * stride + at.k] = grad_basis[at.k];
@@ -128,8 +125,7 @@ __global__ void __launch_bounds__(128)
         T sum[room_for_degrees<L>];
         for_degrees<L>(l_max, [&](int l) { sum[l] = zero<T>(); });
         for_angular<L>(l_max, [&](const AngularIndex &at) {
-          sum[at.degree] +=
-              grad_basis[at.k] * number<T>(task.raw, atom * n_raw + here.place_of_raw(task, at.k, n));
+          sum[at.degree] += grad_basis[at.k] * number<T>(task.raw, atom * n_raw + here.place_of_raw(task, at.k, n));
         });
         for_degrees<L>(l_max, [&](int l) {
           add_to(task.grad_weight + copy + here.place_of_weight(task, l, n), result_of(sum[l]));

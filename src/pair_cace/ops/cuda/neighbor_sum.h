@@ -17,8 +17,7 @@ struct NeighborSumShape {
 
 // A thread has a pair (n, w) and the sums of all 𝐥; the edges of a tile are dealt out to groups of threads.
 template <class T, int L>
-__global__ void __launch_bounds__(128)
-    neighbor_sum(NeighborSum<RealOf<T>> task, int64_t begin, NeighborSumShape shape)
+__global__ void __launch_bounds__(128) neighbor_sum(NeighborSum<RealOf<T>> task, int64_t begin, NeighborSumShape shape)
 {
   using Real = RealOf<T>;
   const int l_max = L == any_degree ? task.basis.l_max : L;
@@ -26,10 +25,10 @@ __global__ void __launch_bounds__(128)
   const int n_pairs = n_rbf * n_weights;
   const int64_t atom = begin + blockIdx.x;
   const int64_t first = task.by_receiver.start[atom], last = task.by_receiver.start[atom + 1];
-  int64_t *place_of_weights = shared_memory<int64_t>();                     // (tile)
-  T *angular = reinterpret_cast<T *>(place_of_weights + shape.tile);        // (tile, N_l)
-  T *radial = angular + shape.tile * n_angular;                             // (tile, n_rbf)
-  Real *sums = reinterpret_cast<Real *>(radial + shape.tile * n_rbf);       // (groups, N_l, per_group)
+  int64_t *place_of_weights = shared_memory<int64_t>();                  // (tile)
+  T *angular = reinterpret_cast<T *>(place_of_weights + shape.tile);     // (tile, N_l)
+  T *radial = angular + shape.tile * n_angular;                          // (tile, n_rbf)
+  Real *sums = reinterpret_cast<Real *>(radial + shape.tile * n_rbf);    // (groups, N_l, per_group)
   const int group = threadIdx.x / shape.per_group, lane = threadIdx.x % shape.per_group;
 
   for (int first_pair = 0; first_pair < n_pairs; first_pair += shape.per_group) {
@@ -127,8 +126,7 @@ __global__ void __launch_bounds__(128)
         T sine, cosine;
         sine_cosine(frequency * edge.length, sine, cosine);
         radial[mine(n)] = sine * scale * edge.fc;
-        slope[mine(n)] =
-            radial_slope(frequency, sine, cosine, edge.inverse_length, scale, edge.fc, edge.fc_slope);
+        slope[mine(n)] = radial_slope(frequency, sine, cosine, edge.inverse_length, scale, edge.fc, edge.fc_slope);
         by_frequency[mine(n)] = cosine * edge.fc * broadcast(Real(task.basis.prefactor));
       }
       const int64_t place_of_weights = task.senders[here] * task.row();
@@ -176,8 +174,8 @@ __global__ void __launch_bounds__(128)
       if (!task.grad_vectors) continue;
       T grad_direction[3] = {zero<T>(), zero<T>(), zero<T>()}, gradient[3];
       add_direction_gradient<L>(l_max, edge.direction, angular, grad_angular, grad_direction);
-      vector_gradient(grad_length, grad_direction, edge.direction, edge.inverse_shifted, edge.inverse_length,
-                      edge.r, gradient);
+      vector_gradient(grad_length, grad_direction, edge.direction, edge.inverse_shifted, edge.inverse_length, edge.r,
+                      gradient);
       for (int k = 0; k < 3; ++k) {
         Real &to = task.grad_vectors[3 * here + k];
         const Real value = result_of(gradient[k]);
@@ -207,8 +205,7 @@ template <class T, int L> void run_neighbor_sum(const NeighborSum<RealOf<T>> &ta
   launch(neighbor_sum<T, L>, end - begin, n_threads, shape.tile * bytes_of_edge + bytes_of_sums, task, begin, shape);
 }
 
-template <class T, int L>
-void run_neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
+template <class T, int L> void run_neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   using Real = RealOf<T>;
   constexpr int n_threads = 32;    // neighbours are some dozens

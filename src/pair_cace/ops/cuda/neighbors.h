@@ -10,9 +10,15 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 
 inline constexpr int threads_of_receivers = 128;
 
-__device__ inline int64_t number_of_thread() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ inline int64_t number_of_thread()
+{
+  return int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+}
 
-inline int64_t blocks_for(int64_t n) { return (n + threads_of_receivers - 1) / threads_of_receivers; }
+inline int64_t blocks_for(int64_t n)
+{
+  return (n + threads_of_receivers - 1) / threads_of_receivers;
+}
 
 __global__ void search_kernel(NeighborSearch task, int64_t begin, int64_t end)
 {

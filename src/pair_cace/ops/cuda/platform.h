@@ -31,12 +31,11 @@ void launch(void (*kernel)(Parameters...), int64_t n_blocks, int n_threads, int6
 {
   if (n_blocks == 0) return;
   if (shared_bytes > 48 * 1024)
-    check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel),
-                                    cudaFuncAttributeMaxDynamicSharedMemorySize,
+    check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                     static_cast<int>(shared_bytes)),
                "asking for shared memory");
-  kernel<<<static_cast<unsigned>(n_blocks), static_cast<unsigned>(n_threads),
-           static_cast<std::size_t>(shared_bytes), current_cuda_stream()>>>(arguments...);
+  kernel<<<static_cast<unsigned>(n_blocks), static_cast<unsigned>(n_threads), static_cast<std::size_t>(shared_bytes),
+           current_cuda_stream()>>>(arguments...);
   check_cuda(cudaGetLastError(), "launching a kernel");
 }
 

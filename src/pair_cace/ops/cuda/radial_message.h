@@ -48,8 +48,12 @@ __global__ void __launch_bounds__(128) radial_message(RadialMessage<RealOf<T>> t
   for (int first_column = 0; first_column < task.n_radial * task.n_channels; first_column += blockDim.x) {
     const int number_of_column = first_column + threadIdx.x;
     const bool works = number_of_column < task.n_radial * task.n_channels;
-    const MessageColumn column{number_of_column / task.n_channels, number_of_column % task.n_channels, task.n_radial,
-                               task.n_channels, n_angular_up_to(l_max), l_max};
+    const MessageColumn column{number_of_column / task.n_channels,
+                               number_of_column % task.n_channels,
+                               task.n_radial,
+                               task.n_channels,
+                               n_angular_up_to(l_max),
+                               l_max};
     T amplitude[room_for_degrees<L>], decay[room_for_degrees<L>];
     Real sum[room_for_angular<L>];
     if (works) {
@@ -58,9 +62,10 @@ __global__ void __launch_bounds__(128) radial_message(RadialMessage<RealOf<T>> t
         decay[l] = sums ? number<T>(task.decay, column.parameter(l)) : zero<T>();
       });
       for_angular<L>(l_max, [&](const AngularIndex &at) {
-        sum[at.k] = task.memory
-            ? result_of(task.memory[column.parameter(at.degree)] * number<T>(task.basis, column.place(atom, at.k)))
-            : Real(0);
+        sum[at.k] =
+            task.memory
+                ? result_of(task.memory[column.parameter(at.degree)] * number<T>(task.basis, column.place(atom, at.k)))
+                : Real(0);
       });
     }
     for (int64_t begin_tile = first; begin_tile < last; begin_tile += tile) {
@@ -108,8 +113,8 @@ __global__ void __launch_bounds__(128) radial_message_gradient(RadialMessage<Rea
       const int wanted = first_column + static_cast<int>(threadIdx.x);
       const bool works = wanted < n_columns;
       const int i = works ? wanted : n_columns - 1;
-      const MessageColumn column{i / task.n_channels, i % task.n_channels, task.n_radial, task.n_channels,
-                                 n_angular_up_to(l_max), l_max};
+      const MessageColumn column{i / task.n_channels, i % task.n_channels,    task.n_radial,
+                                 task.n_channels,     n_angular_up_to(l_max), l_max};
       T amplitude[room_for_degrees<L>], decay[room_for_degrees<L>], basis[room_for_angular<L>];
       Real grad_amplitude[room_for_degrees<L>], grad_decay[room_for_degrees<L>], sum[room_for_angular<L>];
       for_degrees<L>(l_max, [&](int l) {

@@ -57,20 +57,16 @@ template <class T> class Columns {
   // Of task: the shape and the weights.
   explicit Columns(const Mixing<Real> &task, const RawInMemory<Real> &memory = {})
       : task_(task), memory_(memory), n_angular_(task.n_angular()), n_channels_(task.n_channels()),
-        column_size_(n_angular_ * task.n_rbf),
-        n_in_memory_(memory.n_species > 0 ? memory.n_species : task.n_weights),
-        size_((n_angular_ - memory.first_summed) * task.n_rbf * n_in_memory_),
-        raw_(column_size_ * task.n_weights), grad_raw_(column_size_ * task.n_weights),
-        by_species_(column_size_ * memory.n_species), receiver_(task.n_basis), grad_receiver_(task.n_basis),
-        place_(size_),
-        weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
+        column_size_(n_angular_ * task.n_rbf), n_in_memory_(memory.n_species > 0 ? memory.n_species : task.n_weights),
+        size_((n_angular_ - memory.first_summed) * task.n_rbf * n_in_memory_), raw_(column_size_ * task.n_weights),
+        grad_raw_(column_size_ * task.n_weights), by_species_(column_size_ * memory.n_species), receiver_(task.n_basis),
+        grad_receiver_(task.n_basis), place_(size_), weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
         weight_tangent_(is_dual<T> && task.weight.tangent ? weight_.size() : 0)
   {
     int at = 0;
     for (int k = memory.first_summed; size_ > 0 && k < n_angular_; ++k)
       for (int n = 0; n < task.n_rbf; ++n)
-        for (int w = 0; w < n_in_memory_; ++w)
-          place_[at++] = (w * task.n_rbf + n) * n_angular_ + k;
+        for (int w = 0; w < n_in_memory_; ++w) place_[at++] = (w * task.n_rbf + n) * n_angular_ + k;
     if (size_ == 0) return;
     arrange(task.weight.value, weight_.data());
     if (is_dual<T> && task.weight.tangent) arrange(task.weight.tangent, weight_tangent_.data());
@@ -84,8 +80,7 @@ template <class T> class Columns {
     if (size_ > 0) {
       T *read = memory_.species ? by_species_.data() : raw_.data();
       inputs_to_lanes<T>(
-          raw, [&](int i) { return int64_t(i) * size_; }, n, size_,
-          [&](int at) -> T & { return read[place_[at]]; });
+          raw, [&](int i) { return int64_t(i) * size_; }, n, size_, [&](int at) -> T & { return read[place_[at]]; });
       for (int at = 0; at < n_in_memory_ * column_size_; at += n_angular_)
         make_lower_degrees(memory_.first_summed, 1, [&](int k) { return read + at + k; });
       if (memory_.species) weight_species();
@@ -164,8 +159,8 @@ template <class T> class Columns {
                           [&](int at) { return found[place_[at]]; }, Overwrite());
     }
     if (grad_receiver)
-      lanes_to_rows<Real>([&](int i) { return grad_receiver + int64_t(i) * task_.n_basis; }, n,
-                          task_.n_basis, [&](int q) { return grad_receiver_[q]; }, Overwrite());
+      lanes_to_rows<Real>([&](int i) { return grad_receiver + int64_t(i) * task_.n_basis; }, n, task_.n_basis,
+                          [&](int q) { return grad_receiver_[q]; }, Overwrite());
   }
 
  private:
@@ -258,8 +253,7 @@ template <class T> class Columns {
     for (int l = 0; l <= task_.l_max; ++l)
       for (int n = 0; n < task_.n_rbf; ++n)
         for (int m = 0; m < task_.n_radial; ++m)
-          for (int c = 0; c < n_channels_; ++c)
-            to[weights_of(c, m, l) + n] = *from++;
+          for (int c = 0; c < n_channels_; ++c) to[weights_of(c, m, l) + n] = *from++;
   }
 
   int64_t weights_of(int c, int m = 0, int l = 0) const
@@ -270,8 +264,7 @@ template <class T> class Columns {
   T weight(int64_t at) const
   {
     if constexpr (is_dual<T>)
-      return {broadcast(weight_.data()[at]),
-              broadcast(task_.weight.tangent ? weight_tangent_.data()[at] : Real(0))};
+      return {broadcast(weight_.data()[at]), broadcast(task_.weight.tangent ? weight_tangent_.data()[at] : Real(0))};
     else
       return broadcast(weight_.data()[at]);
   }
@@ -286,9 +279,9 @@ template <class T> class Columns {
   const Mixing<Real> &task_;
   RawInMemory<Real> memory_;
   int n_angular_, n_channels_;
-  int column_size_;                      // raw sums of a column
-  int n_in_memory_, size_;               // columns, and sums of an atom
-  Scratch<T> raw_;         // (n_weights, n_rbf, N_l): a column reads on
+  int column_size_;           // raw sums of a column
+  int n_in_memory_, size_;    // columns, and sums of an atom
+  Scratch<T> raw_;            // (n_weights, n_rbf, N_l): a column reads on
   Scratch<V> grad_raw_;
   Scratch<T> by_species_;    // (n_species, n_rbf, N_l), the raw sums or their gradient
   Scratch<T> receiver_;

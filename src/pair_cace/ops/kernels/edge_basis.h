@@ -13,15 +13,24 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 template <class Body> [[gnu::always_inline]] inline void at_degree(int l, const Body &body)
 {
   switch (l) {
-    case 0: return body(std::integral_constant<int, 0>());
-    case 1: return body(std::integral_constant<int, 1>());
-    case 2: return body(std::integral_constant<int, 2>());
-    case 3: return body(std::integral_constant<int, 3>());
-    case 4: return body(std::integral_constant<int, 4>());
-    case 5: return body(std::integral_constant<int, 5>());
-    case 6: return body(std::integral_constant<int, 6>());
-    case 7: return body(std::integral_constant<int, 7>());
-    case 8: return body(std::integral_constant<int, 8>());
+  case 0:
+    return body(std::integral_constant<int, 0>());
+  case 1:
+    return body(std::integral_constant<int, 1>());
+  case 2:
+    return body(std::integral_constant<int, 2>());
+  case 3:
+    return body(std::integral_constant<int, 3>());
+  case 4:
+    return body(std::integral_constant<int, 4>());
+  case 5:
+    return body(std::integral_constant<int, 5>());
+  case 6:
+    return body(std::integral_constant<int, 6>());
+  case 7:
+    return body(std::integral_constant<int, 7>());
+  case 8:
+    return body(std::integral_constant<int, 8>());
   }
 }
 
@@ -51,8 +60,7 @@ template <class T> class EdgeVectors {
     length = root(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
   }
 
-  void store_gradient(const T (&gradient)[3], const Grouping &groups, int64_t first, Real *to,
-                      bool adds = false) const
+  void store_gradient(const T (&gradient)[3], const Grouping &groups, int64_t first, Real *to, bool adds = false) const
   {
     V results[3];
     for (int k = 0; k < 3; ++k) results[k] = result_of(gradient[k]);
@@ -82,8 +90,7 @@ template <class T> class EdgeVectors {
         for (int k = 0; k < 3; ++k) to[k][e] = from[3 * groups.edge(first + e) + k];
       return;
     }
-    for (int k = 0; k < 3; ++k)
-      to[k] = FirstLanes<Real>(3 * n - k * lanes).load(from + 3 * first + k * lanes);
+    for (int k = 0; k < 3; ++k) to[k] = FirstLanes<Real>(3 * n - k * lanes).load(from + 3 * first + k * lanes);
     deinterleave(to);
   }
 };
@@ -95,9 +102,10 @@ template <class T> class EdgeBasis {
   using V = VectorOf<T>;
 
   explicit EdgeBasis(const Basis &basis, const Input<Real> &frequencies)
-      : basis_(basis), frequencies_(frequencies), sine_(basis.n_rbf), cosine_(basis.n_rbf),
-        radial_(basis.n_rbf), angular_(basis.n_angular())
-  {}
+      : basis_(basis), frequencies_(frequencies), sine_(basis.n_rbf), cosine_(basis.n_rbf), radial_(basis.n_rbf),
+        angular_(basis.n_angular())
+  {
+  }
 
   // Makes `radial` and `angular` of these edges, and what `gradient` needs if one is to come.
   template <bool with_slopes> void evaluate(const EdgeVectors<T> &edges)
@@ -130,8 +138,8 @@ template <class T> class EdgeBasis {
 
   // From the gradients by `radial` and `angular`, for the edges of the last `evaluate`: the gradient by
   // their vectors, and by the frequencies, which is added if wanted. Destroys grad_angular.
-  void gradient(const EdgeVectors<T> &edges, const T *grad_radial, T *grad_angular,
-                T (&grad_vector)[3], V *grad_frequencies)
+  void gradient(const EdgeVectors<T> &edges, const T *grad_radial, T *grad_angular, T (&grad_vector)[3],
+                V *grad_frequencies)
   {
     const int n_rbf = basis_.n_rbf;
     const T inverse_length = inverse(edges.length);
@@ -139,16 +147,13 @@ template <class T> class EdgeBasis {
     for (int n = 0; n < n_rbf; ++n) {
       const T h = grad_radial[n];
       grad_length += h * radial_slope(frequency(n), sine_[n], cosine_[n], inverse_length, scale_, fc_, fc_slope_);
-      if (grad_frequencies)
-        grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * broadcast(Real(basis_.prefactor)));
+      if (grad_frequencies) grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * broadcast(Real(basis_.prefactor)));
     }
     T grad_direction[3] = {zero<T>(), zero<T>(), zero<T>()};
     at_degree(basis_.l_max, [&]<int l_max>(std::integral_constant<int, l_max>) {
-      angular_gradient(grad_angular, grad_direction,
-                       std::make_integer_sequence<int, n_angular_up_to(l_max) - 1>());
+      angular_gradient(grad_angular, grad_direction, std::make_integer_sequence<int, n_angular_up_to(l_max) - 1>());
     });
-    vector_gradient(grad_length, grad_direction, direction_, inverse_shifted_, inverse_length, edges.r,
-                    grad_vector);
+    vector_gradient(grad_length, grad_direction, direction_, inverse_shifted_, inverse_length, edges.r, grad_vector);
   }
 
  private:
@@ -176,8 +181,7 @@ template <class T> class EdgeBasis {
   T frequency(int n) const
   {
     if constexpr (is_dual<T>)
-      return {broadcast(frequencies_.value[n]),
-              broadcast(frequencies_.tangent ? frequencies_.tangent[n] : Real(0))};
+      return {broadcast(frequencies_.value[n]), broadcast(frequencies_.tangent ? frequencies_.tangent[n] : Real(0))};
     else
       return broadcast(frequencies_.value[n]);
   }

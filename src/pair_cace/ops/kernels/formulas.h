@@ -20,8 +20,8 @@ template <class T> PAIR_CACE_HD inline void cutoff_function(T r, double cutoff, 
   const auto number = [](double c) { return broadcast(Real(c)); };
   const T one = constant<T>(number(1.0));
   const T below = power(x, p - 1);
-  const T polynomial = number(0.5 * (p + 1) * (p + 2)) * one -
-      (number(p * (p + 2.0)) * x - number(0.5 * p * (p + 1)) * x * x);
+  const T polynomial =
+      number(0.5 * (p + 1) * (p + 2)) * one - (number(p * (p + 2.0)) * x - number(0.5 * p * (p + 1)) * x * x);
   const T slope_here = number(-0.5 * p * (p + 1) * (p + 2) / cutoff) * (below * (one - x) * (one - x));
   value = where_below(r, Real(cutoff), one - below * x * polynomial);
   slope = where_below(r, Real(cutoff), slope_here);

@@ -35,7 +35,8 @@ template <int l_max, int nu_max> struct FixedInvariants {
         each_term_of<f>([&]<int k>(Number<k>) __attribute__((always_inline)) {
           constexpr Term t = terms.term[k];
           constexpr int last = t.factor[t.order - 1];
-          put<first_term_with(f, last, true) == k>(before_last[last], product_without<k, t.order - 1>(t.coefficient, a));
+          put<first_term_with(f, last, true) == k>(before_last[last],
+                                                   product_without<k, t.order - 1>(t.coefficient, a));
         });
         each_term_of<f>([&]<int k>(Number<k>) __attribute__((always_inline)) {
           constexpr int last = terms.term[k].factor[terms.term[k].order - 1];
@@ -49,8 +50,7 @@ template <int l_max, int nu_max> struct FixedInvariants {
   // grad_basis = start, which may be null, and what comes from grad_invariants: of a feature first its
   // derivatives by A, so that products that occur in several terms are made once. The last features have most of
   // them, and come first: then less is waiting in registers.
-  template <class T>
-  static void gradient(const T *basis, const T *grad_invariants, const T *start, T *grad_basis)
+  template <class T> static void gradient(const T *basis, const T *grad_invariants, const T *start, T *grad_basis)
   {
     T a[n_angular], sum[n_angular];
     for (int k = 0; k < n_angular; ++k) a[k] = basis[k];
@@ -90,9 +90,8 @@ template <int l_max, int nu_max> struct FixedInvariants {
 
   template <int n, int first = 0, class Body> [[gnu::always_inline]] static void each(const Body &body)
   {
-    [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) {
-      (body(Number<first + k>()), ...);
-    }(std::make_integer_sequence<int, n>());
+    [&]<int... k>(std::integer_sequence<int, k...>)
+        __attribute__((always_inline)) { (body(Number<first + k>()), ...); }(std::make_integer_sequence<int, n>());
   }
 
   template <int f, class Body> [[gnu::always_inline]] static void each_term_of(const Body &body)
@@ -173,8 +172,7 @@ class ListedInvariants {
   }
 
   // grad_basis = start, which may be null, and what comes from grad_invariants
-  template <class T>
-  void gradient(const T *basis, const T *grad_invariants, const T *start, T *grad_basis) const
+  template <class T> void gradient(const T *basis, const T *grad_invariants, const T *start, T *grad_basis) const
   {
     for (int k = 0; k < n_angular_; ++k) grad_basis[k] = start ? start[k] : zero<T>();
     for (int k = 0; k < terms_.n_terms; ++k) add_term_gradient(terms_.term[k], basis, grad_invariants, grad_basis);
@@ -201,8 +199,7 @@ class ListedInvariants {
       grad_basis[t.factor[1]] += gc * a;
       grad_basis[t.factor[2]] += g * (a * b);
     } else {
-      const T a = basis[t.factor[0]], b = basis[t.factor[1]], c = basis[t.factor[2]],
-              d = basis[t.factor[3]];
+      const T a = basis[t.factor[0]], b = basis[t.factor[1]], c = basis[t.factor[2]], d = basis[t.factor[3]];
       const T gab = g * (a * b), gcd = g * (c * d);
       grad_basis[t.factor[0]] += gcd * b;
       grad_basis[t.factor[1]] += gcd * a;

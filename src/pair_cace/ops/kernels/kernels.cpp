@@ -13,10 +13,10 @@
 
 namespace pair_cace {
 
-#define PAIR_CACE_DECLARE(name) \
-  inline namespace name { \
-  extern const Kernels<float> kernels_float; \
-  extern const Kernels<double> kernels_double; \
+#define PAIR_CACE_DECLARE(name)                                                                                        \
+  inline namespace name {                                                                                              \
+  extern const Kernels<float> kernels_float;                                                                           \
+  extern const Kernels<double> kernels_double;                                                                         \
   }
 // The namespaces are inline where they are compiled, so that names mangle alike; here they are
 // written out.
@@ -29,9 +29,8 @@ bool runs(const char *instructions)
 #if defined(__x86_64__)
   if (std::strcmp(instructions, "avx512") == 0)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (std::strcmp(instructions, "avx2") == 0)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (std::strcmp(instructions, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
   return std::strcmp(instructions, "baseline") == 0;
 }
@@ -42,15 +41,13 @@ template <class Real> const Kernels<Real> &best()
 {
   const char *wish = std::getenv("PAIR_CACE_INSTRUCTIONS");
   if (wish && added<Real> && std::strcmp(wish, added<Real>->instructions) == 0) return *added<Real>;
-  const auto suits = [&](const char *name) {
-    return runs(name) && (!wish || std::strcmp(wish, name) == 0);
-  };
-#define PAIR_CACE_RETURN_IF_SUITS(name) \
-  if (suits(#name)) { \
-    if constexpr (std::is_same_v<Real, float>) \
-      return name::kernels_float; \
-    else \
-      return name::kernels_double; \
+  const auto suits = [&](const char *name) { return runs(name) && (!wish || std::strcmp(wish, name) == 0); };
+#define PAIR_CACE_RETURN_IF_SUITS(name)                                                                                \
+  if (suits(#name)) {                                                                                                  \
+    if constexpr (std::is_same_v<Real, float>)                                                                         \
+      return name::kernels_float;                                                                                      \
+    else                                                                                                               \
+      return name::kernels_double;                                                                                     \
   }
   PAIR_CACE_FOR_ALL_INSTRUCTIONS(PAIR_CACE_RETURN_IF_SUITS)
   if constexpr (std::is_same_v<Real, float>)
@@ -73,12 +70,12 @@ void add_kernels(const Kernels<double> &table)
 
 int number_of_invariants(int l_max, int nu_max)
 {
-  int n = 1;                                                  // ν = 1
-  if (nu_max >= 2) n += l_max;                                // l
+  int n = 1;                      // ν = 1
+  if (nu_max >= 2) n += l_max;    // l
   for (int l1 = 1; l1 <= l_max; ++l1)
     for (int l2 = l1; l2 <= l_max; ++l2) {
-      if (nu_max >= 3 && l1 + l2 <= l_max) ++n;               // (l1, l2)
-      if (nu_max >= 4 && l2 > l1) n += l_max - l2;            // (l1, l2, d)
+      if (nu_max >= 3 && l1 + l2 <= l_max) ++n;       // (l1, l2)
+      if (nu_max >= 4 && l2 > l1) n += l_max - l2;    // (l1, l2, d)
     }
   return n;
 }

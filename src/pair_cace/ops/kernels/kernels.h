@@ -52,8 +52,8 @@ struct Basis {
 // raw_{i,𝐥,n,w} = Σ_{e→i} R_n(r) f_c(r) û^𝐥 · weight_{j,l,w}                     (Eq. 3 and 5)
 template <class Real> struct NeighborSum {
   Basis basis;
-  int n_degrees = 1;     // of a weight: one for all l, or L+1
-  int n_weights = 0;     // columns w: K or C
+  int n_degrees = 1;    // of a weight: one for all l, or L+1
+  int n_weights = 0;    // columns w: K or C
   Grouping by_receiver;
   const int64_t *senders = nullptr;    // (E,)
   Input<Real> vectors;                 // (E, 3) Å
@@ -85,10 +85,7 @@ template <class Real> struct NeighborSum {
     if (n_degrees > 1) return n_angular_up_to(d - 1);
     return d == 0 ? first_summed() : basis.n_angular();
   }
-  int64_t summed_size() const
-  {
-    return int64_t(basis.n_angular() - first_summed()) * basis.n_rbf * n_weights;
-  }
+  int64_t summed_size() const { return int64_t(basis.n_angular() - first_summed()) * basis.n_rbf * n_weights; }
   PAIR_CACE_HD int64_t size() const { return int64_t(basis.n_angular()) * basis.n_rbf * n_weights; }    // of raw
 };
 
@@ -99,17 +96,17 @@ template <class Real> struct Mixing {
   int n_rbf = 0, n_radial = 0, n_basis = 0;    // n_basis = K, C = K²
   int n_weights = 0;                           // columns of raw: K or C
   int64_t n_atoms = 0;
-  Input<Real> raw;         // (N, N_l, n_rbf, n_weights)
-  Input<Real> weight;      // (L+1, n_rbf, n_radial, C)
-  Input<Real> receiver;    // (N, K) θ'
-  Input<Real> extra;       // (N, n_radial, N_l, C)
+  Input<Real> raw;                          // (N, N_l, n_rbf, n_weights)
+  Input<Real> weight;                       // (L+1, n_rbf, n_radial, C)
+  Input<Real> receiver;                     // (N, K) θ'
+  Input<Real> extra;                        // (N, n_radial, N_l, C)
   const Real *grad_basis = nullptr;         // (N, n_radial, N_l, C)
   const Real *grad_invariants = nullptr;    // (N, n_radial, N_B, C)
 
-  Real *basis = nullptr;            // (N, n_radial, N_l, C)
-  Real *invariants = nullptr;       // (N, n_radial, N_B, C)
+  Real *basis = nullptr;         // (N, n_radial, N_l, C)
+  Real *invariants = nullptr;    // (N, n_radial, N_B, C)
   Real *grad_raw = nullptr;
-  Real *grad_weight = nullptr;      // added; (copies, …) as above
+  Real *grad_weight = nullptr;    // added; (copies, …) as above
   Real *grad_receiver = nullptr;
   Real *grad_extra = nullptr;
   int n_copies = 1;
@@ -124,18 +121,18 @@ template <class Real> struct RadialMessage {
   int l_max = 0, n_radial = 0, n_channels = 0;
   double cutoff = 0.0;
   int exponent = 0;
-  Grouping groups;                        // by receiver for the value, by sender for the gradient
-  const int64_t *other = nullptr;         // (E,) the other end of every edge
-  Input<Real> vectors;                    // (E, 3)
-  Input<Real> amplitude, decay;           // (n_radial, L+1, C)
-  Input<Real> basis;                      // (N, n_radial, N_l, C)
-  const Real *memory = nullptr;           // (n_radial, L+1, C); a constant
-  int64_t n_receivers = 0;                // the first atoms; the others only send
-  const Real *grad_message = nullptr;     // (n_receivers, n_radial, N_l, C)
+  Grouping groups;                       // by receiver for the value, by sender for the gradient
+  const int64_t *other = nullptr;        // (E,) the other end of every edge
+  Input<Real> vectors;                   // (E, 3)
+  Input<Real> amplitude, decay;          // (n_radial, L+1, C)
+  Input<Real> basis;                     // (N, n_radial, N_l, C)
+  const Real *memory = nullptr;          // (n_radial, L+1, C); a constant
+  int64_t n_receivers = 0;               // the first atoms; the others only send
+  const Real *grad_message = nullptr;    // (n_receivers, n_radial, N_l, C)
 
-  Real *message = nullptr;                // (n_receivers, n_radial, N_l, C)
+  Real *message = nullptr;    // (n_receivers, n_radial, N_l, C)
   Real *grad_vectors = nullptr;
-  bool adds_to_vectors = false;           // to what is in grad_vectors
+  bool adds_to_vectors = false;                             // to what is in grad_vectors
   Real *grad_amplitude = nullptr, *grad_decay = nullptr;    // added; (copies, …) as above
   Real *grad_basis = nullptr;
   int n_copies = 1;
@@ -165,26 +162,26 @@ template <class Real> struct Tail {
 // is passed on. Without columns (sum.n_weights = 0) there is no neighbour sum.
 template <class Real> struct Layer {
   NeighborSum<Real> sum;
-  Mixing<Real> mixing;                  // shape and inputs without raw; of the results, grad_extra
-  Real *basis = nullptr;                // A for M and Ar of the layer t + 1, (N, n_radial, N_l, C)
-  const Real *grad_basis = nullptr;     // by their A
-  int n_readout = 0, n_message = 0;     // outputs
-  const Real *weight = nullptr;         // (C, n_radial, N_B, n_readout + n_message)
-  const Real *bias = nullptr;           // (n_readout + n_message,)
-  Tail<Real> readout;                   // of the first readout.n_in outputs of the readout
-  Tail<Real> message;                   // to (n_degrees, 1 or columns) before θ
+  Mixing<Real> mixing;                 // shape and inputs without raw; of the results, grad_extra
+  Real *basis = nullptr;               // A for M and Ar of the layer t + 1, (N, n_radial, N_l, C)
+  const Real *grad_basis = nullptr;    // by their A
+  int n_readout = 0, n_message = 0;    // outputs
+  const Real *weight = nullptr;        // (C, n_radial, N_B, n_readout + n_message)
+  const Real *bias = nullptr;          // (n_readout + n_message,)
+  Tail<Real> readout;                  // of the first readout.n_in outputs of the readout
+  Tail<Real> message;                  // to (n_degrees, 1 or columns) before θ
   int next_degrees = 0, next_weights = 0;
-  const Real *sender = nullptr;         // (N, K) θ
-  const Real *species = nullptr;        // (sum.n_weights, K) θ of a species, if the sum is by species
+  const Real *sender = nullptr;     // (N, K) θ
+  const Real *species = nullptr;    // (sum.n_weights, K) θ of a species, if the sum is by species
   bool is_first = true;
 
-  Real *raw = nullptr;                  // (N, sum.summed_size()); null in the last layer
-  Real *totals = nullptr;               // (N, n_readout), added up over the layers
+  Real *raw = nullptr;       // (N, sum.summed_size()); null in the last layer
+  Real *totals = nullptr;    // (N, n_readout), added up over the layers
   Real *grad_totals = nullptr;
-  Real *message_inputs = nullptr;       // (N, n_message)
+  Real *message_inputs = nullptr;           // (N, n_message)
   Real *next_weights_of_atoms = nullptr;    // (N, next_degrees, next_weights)
   const Real *grad_next_weights = nullptr;
-  Real *energies = nullptr;             // (N,)
+  Real *energies = nullptr;    // (N,)
 };
 
 // N_B, the number of invariants of a column.
@@ -199,8 +196,7 @@ template <class Real> struct Kernels {
   Function<NeighborSum<Real>> neighbor_sum, neighbor_sum_tangent;
   Function<NeighborSum<Real>> neighbor_sum_gradient, neighbor_sum_gradient_tangent;
   Function<Mixing<Real>> mixing, mixing_tangent, mixing_gradient, mixing_gradient_tangent;
-  Function<RadialMessage<Real>> message, message_tangent, message_gradient,
-      message_gradient_tangent;
+  Function<RadialMessage<Real>> message, message_tangent, message_gradient, message_gradient_tangent;
   Function<Layer<Real>> layer, last_layer, layer_gradient;    // begin: a multiple of atoms_at_once
 };
 

@@ -26,16 +26,17 @@ template <class V> class LayerEvaluation {
       : task_(task), n_outputs_(task.n_readout + task.n_message), n_channels_(task.mixing.n_channels()),
         summation_(task.sum),
         columns_(task.mixing, {task.sum.first_summed(), task.species ? task.sum.n_weights : 0, task.species}),
-        column_(ColumnInvariants<V>::of(task.mixing.l_max, task.mixing.nu_max)),
-        readout_(task.readout), message_(task.message), raw_(lanes * task.sum.summed_size()),
+        column_(ColumnInvariants<V>::of(task.mixing.l_max, task.mixing.nu_max)), readout_(task.readout),
+        message_(task.message), raw_(lanes * task.sum.summed_size()),
         slabs_(task.mixing.n_radial, task.mixing.n_angular(), n_channels_),
         extra_(task.mixing.extra.value ? at_once * slab_size() : 0),
         grad_slabs_(task.grad_basis ? at_once * slab_size() : 0),
         results_(task.basis || task.mixing.grad_extra ? at_once * slab_size() : 0),
         basis_(at_once * task.mixing.n_angular()), grad_basis_(at_once * task.mixing.n_angular()),
-        invariants_(at_once * column_.n_features), outputs_(n_outputs_),
-        grad_outputs_(n_outputs_), grad_message_(task.message.n_out())
-  {}
+        invariants_(at_once * column_.n_features), outputs_(n_outputs_), grad_outputs_(n_outputs_),
+        grad_message_(task.message.n_out())
+  {
+  }
 
   // Totals, and the weights of the messages of the next layer.
   void values(int64_t first)
@@ -48,10 +49,8 @@ template <class V> class LayerEvaluation {
     write(task_.message_inputs, task_.n_message, inputs);
     const V *weights = message_.values(inputs);
     load_sender_embedding();
-    lanes_to_rows<Real>([&](int i) { return row_of(task_.next_weights_of_atoms, next_row(), i); }, n_,
-                        next_row(),
-                        [&](int k) { return weights[place_of_message(k)] * sender_[sender_of(k)]; },
-                        Overwrite());
+    lanes_to_rows<Real>([&](int i) { return row_of(task_.next_weights_of_atoms, next_row(), i); }, n_, next_row(),
+                        [&](int k) { return weights[place_of_message(k)] * sender_[sender_of(k)]; }, Overwrite());
   }
 
   // Of the last layer: energies and, as nothing else is to come, all gradients.
@@ -91,21 +90,17 @@ template <class V> class LayerEvaluation {
 
   Input<Real> receivers() const { return task_.mixing.receiver.from(first_ * task_.mixing.n_basis); }
 
-  template <class Pointer> Pointer row_of(Pointer table, int row, int i) const
-  {
-    return table + (first_ + i) * row;
-  }
+  template <class Pointer> Pointer row_of(Pointer table, int row, int i) const { return table + (first_ + i) * row; }
 
   void write(Real *table, int row, const V *values)
   {
-    lanes_to_rows<Real>([&](int i) { return row_of(table, row, i); }, n_, row,
-                        [&](int k) { return values[k]; }, Overwrite());
+    lanes_to_rows<Real>([&](int i) { return row_of(table, row, i); }, n_, row, [&](int k) { return values[k]; },
+                        Overwrite());
   }
 
   void read(const Real *table, int row, V *values)
   {
-    rows_to_lanes<Real>([&](int i) { return row_of(table, row, i); }, n_, row,
-                        [&](int k, V x) { values[k] = x; });
+    rows_to_lanes<Real>([&](int i) { return row_of(table, row, i); }, n_, row, [&](int k, V x) { values[k] = x; });
   }
 
   // ---- from edges to outputs ---------------------------------------------------------------------------
@@ -139,20 +134,17 @@ template <class V> class LayerEvaluation {
     const int n_radial = task_.mixing.n_radial;
     if (!task_.mixing.extra.value && !task_.grad_basis && !results) {
       for (int c = 0; c < n_channels_; ++c)
-        in_pieces<at_once>(n_radial, [&]<int size>(int m, std::integral_constant<int, size> pieces) {
-          body(c, m, pieces);
-        });
+        in_pieces<at_once>(n_radial,
+                           [&]<int size>(int m, std::integral_constant<int, size> pieces) { body(c, m, pieces); });
       return;
     }
     in_pieces<at_once>(n_radial, [&]<int size>(int m, std::integral_constant<int, size> pieces) {
       for (int i = 0; i < size; ++i) {
         slabs_.read(task_.mixing.extra, first_, n_, m + i, extra_.data() + i * slab_size());
-        slabs_.read({task_.grad_basis, nullptr}, first_, n_, m + i,
-                    grad_slabs_.data() + i * slab_size());
+        slabs_.read({task_.grad_basis, nullptr}, first_, n_, m + i, grad_slabs_.data() + i * slab_size());
       }
       for (int c = 0; c < n_channels_; ++c) body(c, m, pieces);
-      for (int i = 0; i < size; ++i)
-        slabs_.write(results_.data() + i * slab_size(), first_, n_, m + i, results);
+      for (int i = 0; i < size; ++i) slabs_.write(results_.data() + i * slab_size(), first_, n_, m + i, results);
     });
   }
 
@@ -160,10 +152,7 @@ template <class V> class LayerEvaluation {
   int slab_size() const { return n_channels_ * n_angular(); }
 
   // Where column c begins in slab i.
-  V *column_of(Scratch<V> &slabs, int c, int i)
-  {
-    return slabs.data() + i * slab_size() + c * n_angular();
-  }
+  V *column_of(Scratch<V> &slabs, int c, int i) { return slabs.data() + i * slab_size() + c * n_angular(); }
 
   template <int size> void make_basis(int c, int m)
   {
@@ -217,8 +206,7 @@ template <class V> class LayerEvaluation {
     });
     if (!has_sum()) return;
     columns_.write_gradients(raw_.data(), nullptr, n_);
-    for (int i = 0; i < n_; ++i)
-      summation_.gradients(first_ + i, raw_.data() + i * task_.sum.summed_size(), adds);
+    for (int i = 0; i < n_; ++i) summation_.gradients(first_ + i, raw_.data() + i * task_.sum.summed_size(), adds);
   }
 
   // invariants_, of several columns = W grad_outputs
@@ -245,10 +233,8 @@ template <class V> class LayerEvaluation {
     message_.values(inputs);
     load_sender_embedding();
     grad_message_.clear();
-    rows_to_lanes<Real>([&](int i) { return row_of(task_.grad_next_weights, next_row(), i); }, n_,
-                        next_row(), [&](int k, V x) {
-                          grad_message_[place_of_message(k)] += x * sender_[sender_of(k)];
-                        });
+    rows_to_lanes<Real>([&](int i) { return row_of(task_.grad_next_weights, next_row(), i); }, n_, next_row(),
+                        [&](int k, V x) { grad_message_[place_of_message(k)] += x * sender_[sender_of(k)]; });
     const V *by_inputs = message_.gradient(grad_message_.data());
     for (int o = 0; o < task_.n_message; ++o) grad_outputs_[task_.n_readout + o] = by_inputs[o];
   }
@@ -256,10 +242,7 @@ template <class V> class LayerEvaluation {
   int next_row() const { return task_.next_degrees * task_.next_weights; }
 
   // The output of the network that entry k = (l, w) of the weights is made of.
-  int place_of_message(int k) const
-  {
-    return task_.message.n_out() == next_row() ? k : k / task_.next_weights;
-  }
+  int place_of_message(int k) const { return task_.message.n_out() == next_row() ? k : k / task_.next_weights; }
 
   // The s of entry k: w is s, or (s, q).
   int sender_of(int k) const
@@ -283,11 +266,11 @@ template <class V> class LayerEvaluation {
   Columns<V> columns_;
   ColumnInvariants<V> column_;
   TailEvaluation<V> readout_, message_;
-  Scratch<Real> raw_;                            // of a block, or its gradient
+  Scratch<Real> raw_;    // of a block, or its gradient
   Slabs<V> slabs_;
-  Scratch<V> extra_, grad_slabs_, results_;      // (at_once, C, N_l)
-  Scratch<V> basis_, grad_basis_;                // (at_once, N_l)
-  Scratch<V> invariants_;                        // (at_once, N_B), or the gradient by them
+  Scratch<V> extra_, grad_slabs_, results_;    // (at_once, C, N_l)
+  Scratch<V> basis_, grad_basis_;              // (at_once, N_l)
+  Scratch<V> invariants_;                      // (at_once, N_B), or the gradient by them
   Scratch<V> outputs_, grad_outputs_, grad_message_;
   Scratch<V> sender_{task_.mixing.n_basis};
 };
@@ -301,8 +284,7 @@ template <class V> void layer(const Layer<RealOf<V>> &task, int64_t begin, int64
 template <class V> void last_layer(const Layer<RealOf<V>> &task, int64_t begin, int64_t end)
 {
   LayerEvaluation<V> evaluation(task);
-  for (int64_t first = begin; first < end; first += lanes_of<RealOf<V>>)
-    evaluation.values_and_gradients(first);
+  for (int64_t first = begin; first < end; first += lanes_of<RealOf<V>>) evaluation.values_and_gradients(first);
 }
 
 template <class V> void layer_gradient(const Layer<RealOf<V>> &task, int64_t begin, int64_t end)

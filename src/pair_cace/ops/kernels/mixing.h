@@ -18,13 +18,14 @@ template <class T> class Mixer {
  public:
   explicit Mixer(const Mixing<Real> &task)
       : task_(task), columns_(task), column_(ColumnInvariants<T>::of(task.l_max, task.nu_max)),
-        n_angular_(task.n_angular()), n_channels_(task.n_channels()),
-        n_invariants_(column_.n_features), basis_(at_once * n_angular_), grad_basis_(at_once * n_angular_),
-        invariants_(n_invariants_), extra_(task.extra.value ? at_once * slab_size() : 0),
-        slab_(task.grad_basis || task.grad_invariants ? at_once * slab_size() : 0),
-        result_(at_once * slab_size()), basis_slabs_(task.n_radial, n_angular_, n_channels_),
+        n_angular_(task.n_angular()), n_channels_(task.n_channels()), n_invariants_(column_.n_features),
+        basis_(at_once * n_angular_), grad_basis_(at_once * n_angular_), invariants_(n_invariants_),
+        extra_(task.extra.value ? at_once * slab_size() : 0),
+        slab_(task.grad_basis || task.grad_invariants ? at_once * slab_size() : 0), result_(at_once * slab_size()),
+        basis_slabs_(task.n_radial, n_angular_, n_channels_),
         invariant_slabs_(task.n_radial, n_invariants_, n_channels_)
-  {}
+  {
+  }
 
   void values(int64_t first)
   {
@@ -37,8 +38,7 @@ template <class T> class Mixer {
           for (int k = 0; k < n_angular_; ++k) result_[c * n_angular_ + k] = result_of(basis_[k]);
         if (task_.invariants) {
           column_.values(column_.list, basis_.data(), invariants_.data());
-          for (int f = 0; f < n_invariants_; ++f)
-            result_[c * n_invariants_ + f] = result_of(invariants_[f]);
+          for (int f = 0; f < n_invariants_; ++f) result_[c * n_invariants_ + f] = result_of(invariants_[f]);
         }
       }
       basis_slabs_.write(result_.data(), first_, n_, m, task_.basis);
@@ -61,37 +61,26 @@ template <class T> class Mixer {
         const T *gradient = make_basis_gradients<size>(c);
         const int row = task_.grad_basis ? slab_size() : n_angular_;
         for (int i = 0; task_.grad_extra && i < size; ++i)
-          for (int k = 0; k < n_angular_; ++k)
-            slab(result_, i)[c * n_angular_ + k] = result_of(gradient[i * row + k]);
+          for (int k = 0; k < n_angular_; ++k) slab(result_, i)[c * n_angular_ + k] = result_of(gradient[i * row + k]);
         if (columns_.size() > 0) columns_.template add_gradients<size>(c, m, gradient, row);
       }
-      for (int i = 0; i < size; ++i)
-        basis_slabs_.write(slab(result_, i), first_, n_, m + i, task_.grad_extra);
+      for (int i = 0; i < size; ++i) basis_slabs_.write(slab(result_, i), first_, n_, m + i, task_.grad_extra);
     });
     columns_.write_gradients(task_.grad_raw ? task_.grad_raw + first * columns_.size() : nullptr,
-                             task_.grad_receiver ? task_.grad_receiver + first * task_.n_basis
-                                                 : nullptr,
-                             n_);
+                             task_.grad_receiver ? task_.grad_receiver + first * task_.n_basis : nullptr, n_);
   }
 
  private:
-  int slab_size() const
-  {
-    return n_channels_ * (n_angular_ > n_invariants_ ? n_angular_ : n_invariants_);
-  }
+  int slab_size() const { return n_channels_ * (n_angular_ > n_invariants_ ? n_angular_ : n_invariants_); }
 
   // Number i of several radial functions.
-  template <class Value> Value *slab(Scratch<Value> &slabs, int i)
-  {
-    return slabs.data() + i * slab_size();
-  }
+  template <class Value> Value *slab(Scratch<Value> &slabs, int i) { return slabs.data() + i * slab_size(); }
 
   void open_block(int64_t first)
   {
     first_ = first;
     n_ = lanes_in_use<Real>(task_.n_atoms - first);
-    columns_.open(task_.raw.from(first * columns_.size()), task_.receiver.from(first * task_.n_basis),
-                  n_);
+    columns_.open(task_.raw.from(first * columns_.size()), task_.receiver.from(first * task_.n_basis), n_);
   }
 
   template <int size> void make_basis(int c, int m)
@@ -115,7 +104,7 @@ template <class T> class Mixer {
   ColumnInvariants<T> column_;
   int n_angular_, n_channels_, n_invariants_;
   int64_t first_ = 0;
-  int n_ = 0;    // atoms in this block
+  int n_ = 0;                        // atoms in this block
   Scratch<T> basis_, grad_basis_;    // (at_once, N_l)
   Scratch<T> invariants_;            // (N_B)
   Scratch<T> extra_, slab_;          // (at_once, C, entries)

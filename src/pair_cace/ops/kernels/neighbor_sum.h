@@ -22,13 +22,12 @@ template <class T> class NeighborSummation {
 
  public:
   explicit NeighborSummation(const NeighborSum<Real> &task)
-      : task_(task), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
-        n_weights_(task.n_weights), first_summed_(task.first_summed()), n_products_(n_angular_ * n_rbf_),
-        row_(task.row()), columns_(vectors_for<Real>(n_weights_)),
+      : task_(task), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf), n_weights_(task.n_weights),
+        first_summed_(task.first_summed()), n_products_(n_angular_ * n_rbf_), row_(task.row()),
+        columns_(vectors_for<Real>(n_weights_)),
         by_pairs_(PairSums<T>::cost(task) < (n_angular_ - first_summed_) * n_rbf_ * columns_),
         basis_(task.basis, task.frequencies), sums_(by_pairs_ ? 0 : n_products_ * columns_),
-        chi_(by_pairs_ ? 0 : n_products_), grad_chi_(n_products_),
-        weights_by_lane_(row_), grad_weights_(row_),
+        chi_(by_pairs_ ? 0 : n_products_), grad_chi_(n_products_), weights_by_lane_(row_), grad_weights_(row_),
         grad_radial_(n_rbf_), grad_angular_(n_angular_), grad_frequencies_(n_rbf_)
   {
     if (by_pairs_) pairs_.emplace(task);
@@ -69,8 +68,7 @@ template <class T> class NeighborSummation {
   void finish()
   {
     if (task_.grad_frequencies)
-      for (int n = 0; n < n_rbf_; ++n)
-        task_.grad_frequencies[n] += sum_of_lanes(grad_frequencies_[n]);
+      for (int n = 0; n < n_rbf_; ++n) task_.grad_frequencies[n] += sum_of_lanes(grad_frequencies_[n]);
   }
 
  private:
@@ -80,8 +78,7 @@ template <class T> class NeighborSummation {
     for (int64_t first = task_.by_receiver.start[atom]; first < end; first += lanes) {
       edges_.load(task_.vectors, task_.by_receiver, first, end, task_.basis.cutoff);
       basis_.template evaluate<with_slopes>(edges_);
-      for (int e = 0; e < edges_.n; ++e)
-        place_of_weights_[e] = task_.senders[task_.by_receiver.edge(first + e)] * row_;
+      for (int e = 0; e < edges_.n; ++e) place_of_weights_[e] = task_.senders[task_.by_receiver.edge(first + e)] * row_;
       for (int e = edges_.n; e < lanes; ++e) place_of_weights_[e] = place_of_weights_[0];
       first_ = first;
       body();
@@ -117,8 +114,7 @@ template <class T> class NeighborSummation {
       for (int d = 0; d < task_.n_degrees; ++d) {
         V w[lanes];
 #pragma GCC unroll 16
-        for (int e = 0; e < lanes; ++e)
-          w[e] = used.load(table + place_of_weights_[e] + d * n_weights_ + c * lanes);
+        for (int e = 0; e < lanes; ++e) w[e] = used.load(table + place_of_weights_[e] + d * n_weights_ + c * lanes);
         for (int k = task_.first_angular(d); k < task_.first_angular(d + 1); ++k) {
           if (makes_chi && c == 0 && k + 1 < n_angular_) make_chi(k + 1);
           int p = k * n_rbf_;
@@ -130,8 +126,7 @@ template <class T> class NeighborSummation {
   }
 
   // Of products p … p + size − 1, in short chains.
-  template <int size>
-  [[gnu::always_inline]] void add_products(const Real *chi, const V (&w)[lanes], int p, int c)
+  template <int size> [[gnu::always_inline]] void add_products(const Real *chi, const V (&w)[lanes], int p, int c)
   {
     constexpr int stride = sizeof(T) / sizeof(Real);
     V part[size][2] = {};
@@ -196,8 +191,8 @@ template <class T> class NeighborSummation {
 
   void add_weight_gradients()
   {
-    lanes_to_rows<Real>([&](int e) { return task_.grad_weights + place_of_weights_[e]; }, edges_.n,
-                        row_, [&](int k) { return grad_weights_[k]; }, AddTo());
+    lanes_to_rows<Real>([&](int e) { return task_.grad_weights + place_of_weights_[e]; }, edges_.n, row_,
+                        [&](int k) { return grad_weights_[k]; }, AddTo());
   }
 
   void add_vector_gradients(bool adds)
@@ -206,8 +201,7 @@ template <class T> class NeighborSummation {
     T grad_vector[3];
     basis_.gradient(edges_, grad_radial_.data(), grad_angular_.data(), grad_vector,
                     task_.grad_frequencies ? grad_frequencies_.data() : nullptr);
-    if (task_.grad_vectors)
-      edges_.store_gradient(grad_vector, task_.by_receiver, first_, task_.grad_vectors, adds);
+    if (task_.grad_vectors) edges_.store_gradient(grad_vector, task_.by_receiver, first_, task_.grad_vectors, adds);
   }
 
   // weights_by_lane_ (n_degrees, n_weights)
@@ -220,8 +214,8 @@ template <class T> class NeighborSummation {
 
   const NeighborSum<Real> &task_;
   int n_angular_, n_rbf_, n_weights_, first_summed_, n_products_;
-  int row_;                 // weights of a sender
-  int columns_;             // vectors for all weights
+  int row_;        // weights of a sender
+  int columns_;    // vectors for all weights
   bool by_pairs_;
   std::optional<PairSums<T>> pairs_;
   EdgeBasis<T> basis_;
@@ -247,8 +241,7 @@ template <class T> void neighbor_sum(const NeighborSum<RealOf<T>> &task, int64_t
   }
 }
 
-template <class T>
-void neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
+template <class T> void neighbor_sum_gradient(const NeighborSum<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   using Real = RealOf<T>;
   NeighborSummation<T> summation(task);

@@ -21,9 +21,9 @@ template <class V> class TailEvaluation {
 
  public:
   explicit TailEvaluation(const Tail<Real> &tail)
-      : tail_(tail), activations_(total()), slopes_(total()), outputs_(tail.n_out()),
-        gradients_(total())
-  {}
+      : tail_(tail), activations_(total()), slopes_(total()), outputs_(tail.n_out()), gradients_(total())
+  {
+  }
 
   // (n_out,) from inputs (n_in,)
   const V *values(const V *inputs)

@@ -40,21 +40,45 @@ template <class V> PAIR_CACE_HD inline Dual<V> operator-(Dual<V> x, Dual<V> y)
 {
   return {x.a - y.a, x.d - y.d};
 }
-template <class V> PAIR_CACE_HD inline Dual<V> operator-(Dual<V> x) { return {-x.a, -x.d}; }
+template <class V> PAIR_CACE_HD inline Dual<V> operator-(Dual<V> x)
+{
+  return {-x.a, -x.d};
+}
 template <class V> PAIR_CACE_HD inline Dual<V> operator*(Dual<V> x, Dual<V> y)
 {
   return {x.a * y.a, x.a * y.d + x.d * y.a};
 }
-template <class V> PAIR_CACE_HD inline Dual<V> operator*(V x, Dual<V> y) { return {x * y.a, x * y.d}; }
-template <class V> PAIR_CACE_HD inline Dual<V> operator*(Dual<V> x, V y) { return {x.a * y, x.d * y}; }
-template <class V> PAIR_CACE_HD inline Dual<V> &operator+=(Dual<V> &x, Dual<V> y) { return x = x + y; }
+template <class V> PAIR_CACE_HD inline Dual<V> operator*(V x, Dual<V> y)
+{
+  return {x * y.a, x * y.d};
+}
+template <class V> PAIR_CACE_HD inline Dual<V> operator*(Dual<V> x, V y)
+{
+  return {x.a * y, x.d * y};
+}
+template <class V> PAIR_CACE_HD inline Dual<V> &operator+=(Dual<V> &x, Dual<V> y)
+{
+  return x = x + y;
+}
 
 // What a kernel stores: the value, or in the dual case the derivative.
-template <class V> PAIR_CACE_HD inline V result_of(V x) { return x; }
-template <class V> PAIR_CACE_HD inline V result_of(Dual<V> x) { return x.d; }
+template <class V> PAIR_CACE_HD inline V result_of(V x)
+{
+  return x;
+}
+template <class V> PAIR_CACE_HD inline V result_of(Dual<V> x)
+{
+  return x.d;
+}
 
-template <class V> PAIR_CACE_HD inline V value_of(V x) { return x; }
-template <class V> PAIR_CACE_HD inline V value_of(Dual<V> x) { return x.a; }
+template <class V> PAIR_CACE_HD inline V value_of(V x)
+{
+  return x;
+}
+template <class V> PAIR_CACE_HD inline V value_of(Dual<V> x)
+{
+  return x.a;
+}
 
 template <class T> PAIR_CACE_HD inline T constant(VectorOf<T> v)
 {

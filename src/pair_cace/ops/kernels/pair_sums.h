@@ -21,12 +21,12 @@ template <class T> class PairSums {
 
  public:
   explicit PairSums(const NeighborSum<Real> &task)
-      : task_(task), first_summed_(task.first_summed()), n_angular_(task.basis.n_angular()),
-        n_rbf_(task.basis.n_rbf), n_weights_(task.n_weights), n_full_(n_weights_ / lanes),
-        n_left_(n_weights_ % lanes), first_left_(n_full_ * n_rbf_),
-        n_left_vectors_(vectors_for<Real>(n_rbf_ * n_left_)), n_vectors_(first_left_ + n_left_vectors_),
-        sums_(n_angular_ * n_vectors_ + 1), radial_of_left_(left_row() * lanes),
-        tangents_of_left_(is_dual<T> ? left_row() * lanes : 0), weight_of_lane_(n_left_vectors_)
+      : task_(task), first_summed_(task.first_summed()), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
+        n_weights_(task.n_weights), n_full_(n_weights_ / lanes), n_left_(n_weights_ % lanes),
+        first_left_(n_full_ * n_rbf_), n_left_vectors_(vectors_for<Real>(n_rbf_ * n_left_)),
+        n_vectors_(first_left_ + n_left_vectors_), sums_(n_angular_ * n_vectors_ + 1),
+        radial_of_left_(left_row() * lanes), tangents_of_left_(is_dual<T> ? left_row() * lanes : 0),
+        weight_of_lane_(n_left_vectors_)
   {
     for (int at = 0; at < n_left_vectors_ * lanes; ++at) weight_of_lane_[at / lanes][at % lanes] = at % n_left_;
   }
@@ -88,7 +88,7 @@ template <class T> class PairSums {
   {
     for (int c = 0; c < n_full_; ++c)
       in_pieces<2>(n_rbf_, [&]<int vectors>(int n, std::integral_constant<int, vectors>) {
-        add_block<rows, vectors>(k, c * n_rbf_ + n, [&](int e, T (&pair)[vectors]) {
+        add_block<rows, vectors>(k, c * n_rbf_ + n, [&](int e, T(&pair)[vectors]) {
           const T w = weights_of(e, d, c * lanes, AllLanes());
           for (int j = 0; j < vectors; ++j) pair[j] = of_edge(radial_, n + j, e) * w;
         });
@@ -101,7 +101,7 @@ template <class T> class PairSums {
     in_pieces<2>(n_left_vectors_, [&]<int vectors>(int v, std::integral_constant<int, vectors>) {
       Lanes weight_of_lane[vectors];
       for (int j = 0; j < vectors; ++j) weight_of_lane[j] = weight_of_lane_[v + j];
-      add_block<rows, vectors>(k, first_left_ + v, [&](int e, T (&pair)[vectors]) {
+      add_block<rows, vectors>(k, first_left_ + v, [&](int e, T(&pair)[vectors]) {
         const T w = weights_of(e, d, n_full_ * lanes, left);
         for (int j = 0; j < vectors; ++j) pair[j] = radial_of_left(e, v + j) * shuffled(w, weight_of_lane[j]);
       });
@@ -190,14 +190,14 @@ template <class T> class PairSums {
 
   const NeighborSum<Real> &task_;
   int first_summed_, n_angular_, n_rbf_, n_weights_;
-  int n_full_, n_left_;                              // vectors of columns, and columns behind them
-  int first_left_, n_left_vectors_, n_vectors_;      // of pairs
+  int n_full_, n_left_;                            // vectors of columns, and columns behind them
+  int first_left_, n_left_vectors_, n_vectors_;    // of pairs
   int n_edges_ = 0;
   const int64_t *place_of_weights_ = nullptr;
   const Real *angular_ = nullptr, *radial_ = nullptr;
-  Scratch<V> sums_;                                  // (N_l, n_vectors)
-  Scratch<V> radial_of_left_, tangents_of_left_;     // (edges, left_row)
-  Scratch<Lanes> weight_of_lane_;                    // of left vectors of pairs
+  Scratch<V> sums_;                                 // (N_l, n_vectors)
+  Scratch<V> radial_of_left_, tangents_of_left_;    // (edges, left_row)
+  Scratch<Lanes> weight_of_lane_;                   // of left vectors of pairs
 };
 
 }    // namespace PAIR_CACE_INSTRUCTIONS

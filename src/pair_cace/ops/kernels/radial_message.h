@@ -20,7 +20,8 @@ template <class T> class RadialMessages {
  public:
   explicit RadialMessages(const RadialMessage<Real> &task)
       : task_(task), n_angular_(task.n_angular()), size_(int64_t(task.n_radial) * n_angular_ * task.n_channels)
-  {}
+  {
+  }
 
   // Messages to atoms begin … end − 1.
   void values(int64_t begin, int64_t end)
@@ -83,10 +84,7 @@ template <class T> class RadialMessages {
     }
   }
 
-  int64_t edges_before(int64_t atom) const
-  {
-    return task_.amplitude.value ? task_.groups.start[atom] : 0;
-  }
+  int64_t edges_before(int64_t atom) const { return task_.amplitude.value ? task_.groups.start[atom] : 0; }
 
   template <int degree> [[gnu::always_inline]] void add_up(int64_t atom, int m, int c)
   {
@@ -102,11 +100,9 @@ template <class T> class RadialMessages {
       const T factor = factor_[e];
       const int64_t at = place(other(e), m, begin, c);
 #pragma GCC unroll 32
-      for (int k = 0; k < size; ++k)
-        sum[k] += result_of(factor * input(task_.basis, at + k * task_.n_channels, used));
+      for (int k = 0; k < size; ++k) sum[k] += result_of(factor * input(task_.basis, at + k * task_.n_channels, used));
     }
-    for (int k = 0; k < size; ++k)
-      store_first(task_.message + place(atom, m, begin + k, c), sum[k], used);
+    for (int k = 0; k < size; ++k) store_first(task_.message + place(atom, m, begin + k, c), sum[k], used);
   }
 
   template <int degree> [[gnu::always_inline]] void add_gradients(int64_t atom, int m, int c)
@@ -118,8 +114,7 @@ template <class T> class RadialMessages {
     const int64_t here = place(atom, m, begin, c);
     V sum[size], grad_amplitude{}, grad_decay{};
     remember<degree>({task_.grad_message, nullptr}, atom, m, c, sum);
-    for (int64_t e = 0; e < n_edges_; ++e)
-      factor_[e] = exponential(-(decay * number(edge(e).length)));
+    for (int64_t e = 0; e < n_edges_; ++e) factor_[e] = exponential(-(decay * number(edge(e).length)));
     for (int64_t e = 0; e < n_edges_; ++e) {
       const V factor = result_of(amplitude * factor_[e] * number(edge(e).fc));
       const Real *gradient = task_.grad_message + place(other(e), m, begin, c);
@@ -142,13 +137,11 @@ template <class T> class RadialMessages {
     add_parameter(task_.grad_amplitude, grad_amplitude, degree, m, c, used);
     add_parameter(task_.grad_decay, grad_decay, degree, m, c, used);
     if (task_.grad_basis)
-      for (int k = 0; k < size; ++k)
-        store_first(task_.grad_basis + here + k * task_.n_channels, sum[k], used);
+      for (int k = 0; k < size; ++k) store_first(task_.grad_basis + here + k * task_.n_channels, sum[k], used);
   }
 
   // What the atom keeps of its own values x, (…, n_radial, N_l, C): m x; 0 without memory.
-  template <int degree, int size>
-  void remember(const Input<Real> &x, int64_t atom, int m, int c, V (&sum)[size]) const
+  template <int degree, int size> void remember(const Input<Real> &x, int64_t atom, int m, int c, V (&sum)[size]) const
   {
     for (V &one : sum) one = V{};
     if (!task_.memory || atom >= task_.n_receivers) return;
@@ -180,16 +173,12 @@ template <class T> class RadialMessages {
       T by_length = zero<T>();
       for (int e = 0; e < vectors_.n; ++e) set_lane(by_length, e, edges_[first - block_ + e].grad_length);
       by_length = by_length * inverse(vectors_.length);
-      const T gradient[3] = {by_length * vectors_.r[0], by_length * vectors_.r[1],
-                             by_length * vectors_.r[2]};
+      const T gradient[3] = {by_length * vectors_.r[0], by_length * vectors_.r[1], by_length * vectors_.r[2]};
       vectors_.store_gradient(gradient, task_.groups, first, task_.grad_vectors, task_.adds_to_vectors);
     }
   }
 
-  void load_vectors(int64_t first)
-  {
-    vectors_.load(task_.vectors, task_.groups, first, block_end_, task_.cutoff);
-  }
+  void load_vectors(int64_t first) { vectors_.load(task_.vectors, task_.groups, first, block_end_, task_.cutoff); }
 
   // Edge e of the atom.
   Edge &edge(int64_t e) { return edges_[first_edge_ - block_ + e]; }
@@ -283,25 +272,23 @@ template <class T> class RadialMessages {
 
   const RadialMessage<Real> &task_;
   int n_angular_;
-  int64_t size_;    // of A of one atom
-  int64_t block_ = 0, block_end_ = 0;             // edges of the block
-  int64_t first_edge_ = 0, n_edges_ = 0;          // those of the atom
+  int64_t size_;                            // of A of one atom
+  int64_t block_ = 0, block_end_ = 0;       // edges of the block
+  int64_t first_edge_ = 0, n_edges_ = 0;    // those of the atom
   EdgeVectors<T> vectors_;
-  Growing<Edge> edges_;       // of the block
+  Growing<Edge> edges_;    // of the block
   // Of the atom's edges, one channel per lane. Exponentials are a long chain of operations: those of many
   // edges run side by side in a loop of their own.
   Growing<T> factor_, overlap_;
   Growing<T> grad_length_;    // for one radial function; lanes to be added up
 };
 
-template <class T>
-void radial_message(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
+template <class T> void radial_message(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   RadialMessages<T>(task).values(begin, end);
 }
 
-template <class T>
-void radial_message_gradient(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
+template <class T> void radial_message_gradient(const RadialMessage<RealOf<T>> &task, int64_t begin, int64_t end)
 {
   RadialMessages<T>(task).gradients(begin, end);
 }

@@ -184,14 +184,12 @@ template <class Real> inline void store_first(Real *p, Vec<Real> v, int n)
 
 // Calls body(first, size known at compile time) for pieces of 0 … n − 1, as equal as can be, of at most
 // `largest`: what is summed for the entries of a piece stays in registers.
-template <int largest, class Body>
-[[gnu::always_inline]] inline void in_pieces(int n, const Body &body)
+template <int largest, class Body> [[gnu::always_inline]] inline void in_pieces(int n, const Body &body)
 {
   for (int first = 0, left = (n + largest - 1) / largest; left > 0; --left) {
     const int size = (n - first + left - 1) / left;
     [&]<int... smaller>(std::integer_sequence<int, smaller...>) {
-      (void)((size == smaller + 1 &&
-              (body(first, std::integral_constant<int, smaller + 1>()), true)) || ...);
+      (void)((size == smaller + 1 && (body(first, std::integral_constant<int, smaller + 1>()), true)) || ...);
     }(std::make_integer_sequence<int, largest>());
     first += size;
   }
@@ -220,7 +218,10 @@ template <class V> inline V root(V x)
   return x;
 }
 
-template <class V> inline V inverse(V x) { return 1 / x; }
+template <class V> inline V inverse(V x)
+{
+  return 1 / x;
+}
 // 1/k!, with alternating signs of every second k if it is for a sine or cosine.
 struct TaylorSeries {
   double exponential[24] = {}, trigonometric[24] = {};
@@ -241,8 +242,7 @@ template <class Real> struct Rounding;    // x + magic − magic rounds to the n
 template <> struct Rounding<float> {
   static constexpr float magic = 12582912.0f;    // 1.5 · 2^23
   static constexpr int mantissa = 23, bias = 127;
-  static constexpr float quarter_turn[3] = {1.5703125f, 4.837512969970703125e-4f,
-                                            7.54978995489188216e-8f};
+  static constexpr float quarter_turn[3] = {1.5703125f, 4.837512969970703125e-4f, 7.54978995489188216e-8f};
   static constexpr int half_turn_terms = 6;
   static constexpr float ln2[2] = {0.693359375f, -2.12194440e-4f};
   static constexpr float smallest_exponent = -87.0f;

@@ -101,8 +101,7 @@ inline void rows_to_lanes(const Row &row, int n, int n_entries, const Take &take
 // The same for values and derivatives, of rows that begin at row(0), row(1), … of the input; place(entry)
 // is where they go.
 template <class T, class Row, class Place>
-inline void inputs_to_lanes(const Input<RealOf<T>> &from, const Row &row, int n, int n_entries,
-                            const Place &place)
+inline void inputs_to_lanes(const Input<RealOf<T>> &from, const Row &row, int n, int n_entries, const Place &place)
 {
   using Real = RealOf<T>;
   using V = VectorOf<T>;
@@ -131,10 +130,7 @@ inline void lanes_to_rows(const Row &row, int n, int n_entries, const Give &give
 }
 
 struct Overwrite {
-  template <class Real> void operator()(Real *at, Vec<Real> x, FirstLanes<Real> used) const
-  {
-    used.store(at, x);
-  }
+  template <class Real> void operator()(Real *at, Vec<Real> x, FirstLanes<Real> used) const { used.store(at, x); }
 };
 
 struct AddTo {

@@ -35,20 +35,20 @@ struct Contact {
 // Below which length an edge is one. Elements are numbered from 0 to K − 1; atomic numbers that are not among them have
 // the number K, and no contacts.
 struct ContactLimits {
-  std::vector<int64_t> kinds;            // (atomic numbers,)
-  std::vector<double> limit_squared;     // (K + 1, K + 1) Å²
-  std::vector<double> largest_squared;   // (K + 1,) of a row of limit_squared
+  std::vector<int64_t> kinds;             // (atomic numbers,)
+  std::vector<double> limit_squared;      // (K + 1, K + 1) Å²
+  std::vector<double> largest_squared;    // (K + 1,) of a row of limit_squared
 
   int64_t n_kinds() const { return static_cast<int64_t>(largest_squared.size()); }
 };
 
 // The same where the work is done.
 struct ContactWatch {
-  const int64_t *species = nullptr;           // (rows,)
+  const int64_t *species = nullptr;    // (rows,)
   const int64_t *kinds = nullptr;
   const double *limit_squared = nullptr, *largest_squared = nullptr;
-  int64_t n_kinds = 0;                        // K + 1; 0: nobody watches
-  Contact *contacts = nullptr;                // (K + 1, K + 1) added to
+  int64_t n_kinds = 0;            // K + 1; 0: nobody watches
+  Contact *contacts = nullptr;    // (K + 1, K + 1) added to
 
   PAIR_CACE_HD int64_t kind(int64_t row) const { return kinds[species[row]]; }
 

@@ -126,11 +126,11 @@ Neighbors search_neighbors(const Tensor &positions, int64_t n_receivers, double 
   check_positions(positions, n_receivers);
   const c10::DeviceGuard on_device(positions.device());
   const auto integers = positions.options().dtype(at::kLong);
-  if (n_receivers == 0)
-    return {at::zeros({1}, integers), at::empty({0}, integers.dtype(at::kInt))};
+  if (n_receivers == 0) return {at::zeros({1}, integers), at::empty({0}, integers.dtype(at::kInt))};
   NeighborSearch task;
   task.grid = grid_around(positions, reach);
-  const auto [sorted, points] = at::sort(cells_of_points(positions, task.grid), /*stable=*/std::optional<bool>(true), /*dim=*/0);
+  const auto [sorted, points] =
+      at::sort(cells_of_points(positions, task.grid), /*stable=*/std::optional<bool>(true), /*dim=*/0);
   const Tensor start = at::searchsorted(sorted, at::arange(task.grid.size() + 1, integers));
   const Tensor count = at::empty({n_receivers}, integers);
   task.positions = data_of<double>(positions);

@@ -24,14 +24,14 @@ struct PointPair {
 struct NeighborSearch {
   const double *positions = nullptr;    // (points, 3) Å
   CellGrid grid;
-  const int64_t *start = nullptr;       // (cells + 1,) of the points of a cell in `points`
-  const int64_t *points = nullptr;      // (points,) in order of their cells
-  double reach = 0.0;                   // Å
+  const int64_t *start = nullptr;     // (cells + 1,) of the points of a cell in `points`
+  const int64_t *points = nullptr;    // (points,) in order of their cells
+  double reach = 0.0;                 // Å
 
   // Results: either the numbers, or, where those added up are known, the neighbours.
-  int64_t *count = nullptr;             // (receivers,)
-  const int64_t *first = nullptr;       // (receivers + 1,)
-  int32_t *neighbors = nullptr;         // (first[receivers],)
+  int64_t *count = nullptr;          // (receivers,)
+  const int64_t *first = nullptr;    // (receivers + 1,)
+  int32_t *neighbors = nullptr;      // (first[receivers],)
 };
 
 template <class Visit> PAIR_CACE_HD void visit_neighbors(const NeighborSearch &task, int64_t i, const Visit &visit)
@@ -71,21 +71,21 @@ PAIR_CACE_HD inline void search_neighbors(const NeighborSearch &task, int64_t i)
 
 // Edges shorter than the cutoff, out of a list of neighbours that may be older than the positions.
 template <class Real> struct EdgeSelection {
-  const double *positions = nullptr;      // (points, 3) Å
-  const int64_t *first = nullptr;         // as in NeighborSearch
+  const double *positions = nullptr;    // (points, 3) Å
+  const int64_t *first = nullptr;       // as in NeighborSearch
   const int32_t *neighbors = nullptr;
-  double cutoff = 0.0;                    // Å
+  double cutoff = 0.0;                         // Å
   const int64_t *sender_of_point = nullptr;    // (points,); negative: sends nothing
 
   // Results: either the numbers, or, where those added up are known, the edges. Edges from `capacity` on have no place.
   int64_t *count = nullptr;               // (receivers,)
   const int64_t *first_edge = nullptr;    // (receivers + 1,)
   int64_t capacity = 0;
-  Real *vectors = nullptr;                // (capacity, 3) Å
+  Real *vectors = nullptr;                             // (capacity, 3) Å
   int64_t *senders = nullptr, *receivers = nullptr;    // (capacity,)
-  int64_t *same_place = nullptr;          // two points at one place, see PointPair; as it was if there are none
+  int64_t *same_place = nullptr;    // two points at one place, see PointPair; as it was if there are none
   ContactWatch watch;
-  double *densities = nullptr;            // (receivers,) atoms/Å³, see contacts.h; null: not wanted
+  double *densities = nullptr;    // (receivers,) atoms/Å³, see contacts.h; null: not wanted
 };
 
 template <class Real, class Visit>
