@@ -15,7 +15,7 @@
 
 using namespace LAMMPS_NS;
 
-ComputeCACEDescriptors::ComputeCACEDescriptors(LAMMPS *lmp, int narg, char **arg) : Compute(lmp, narg, arg)
+ComputeCACEDescriptors::ComputeCACEDescriptors(LAMMPS *lammps, int narg, char **arg) : Compute(lammps, narg, arg)
 {
   n_descriptors_ = pair().n_descriptors();
   if (narg != 3 && (narg != 5 || std::strcmp(arg[3], "components") != 0))

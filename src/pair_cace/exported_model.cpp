@@ -1,5 +1,6 @@
 #include "loaded_model.h"
 #include "model_format.h"
+#include "ops/cuda/cuda_kernels.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -73,9 +74,9 @@ torch::jit::Module load(const std::string &path, at::Device device, torch::jit::
 ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int rank_on_machine)
 {
   const at::Device device = pick_device(choice, rank_on_machine);
-  torch::jit::ExtraFilesMap files{{"format_version", ""},   {"cutoff", ""},        {"elements", ""}, {"n_layers", ""},
-                                  {"values_per_ghost", ""}, {"n_descriptors", ""}, {"portable", ""}, {"dtype", ""},
-                                  {"training_extent", ""}};
+  torch::jit::ExtraFilesMap files{
+      {"format_version", ""}, {"cutoff", ""},   {"elements", ""},    {"n_layers", ""}, {"values_per_ghost", ""},
+      {"n_descriptors", ""},  {"portable", ""}, {"has_kernels", ""}, {"dtype", ""},    {"training_extent", ""}};
   torch::jit::Module module = load(path, device, files);
 
   const int version = number_of<int>(text_of(files, "format_version", path), "format_version");
@@ -90,13 +91,21 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
   info.values_per_ghost = number_of<int>(text_of(files, "values_per_ghost", path), "values_per_ghost");
   info.n_descriptors = number_of<int>(text_of(files, "n_descriptors", path), "n_descriptors");
   info.portable = text_of(files, "portable", path) == "yes";
+  info.has_kernels = !info.portable && files.at("has_kernels") != "no";    // older files do not say
   info.dtype = text_of(files, "dtype", path);
   std::istringstream symbols(text_of(files, "elements", path));
   for (std::string symbol; symbols >> symbol;) info.elements.push_back(symbol);
   info.trained_on = read_training_extent(files.at("training_extent"));
 
   module.eval();
-  loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module)});
+  loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module), std::nullopt});
+  if (!loaded_->info.has_kernels || (device.is_cuda() && !has_cuda_kernels())) return;
+  try {
+    loaded_->potential.emplace(loaded_->module);
+  } catch (const c10::Error &error) {
+    throw std::runtime_error("the weights in " + path + " do not make a model (" + error.what_without_backtrace() +
+                             "); export it again");
+  }
 }
 
 ExportedModel::~ExportedModel() = default;
@@ -145,40 +154,94 @@ void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms
   throw std::runtime_error("the model could not be evaluated: " + text);
 }
 
+namespace {
+
+// What `use` returns; errors say what to do.
+template <class Use> auto explaining_errors(at::Device device, int64_t n_atoms, int64_t n_edges, const Use &use)
+{
+  try {
+    return use();
+  } catch (const c10::Error &error) {
+    say_what_failed(error.what_without_backtrace(), device, n_atoms, n_edges);
+  } catch (const std::exception &error) {    // the interpreter makes them of others
+    say_what_failed(error.what(), device, n_atoms, n_edges);
+  }
+}
+
+}    // namespace
+
 c10::IValue ExportedModel::Loaded::call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
-                                        const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms) const
+                                        const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
+                                        GhostExchange *exchange) const
 {
   // The profiling executor would spend the first steps of a run on optimising a graph that is run
   // by library kernels anyway; interpret it.
   torch::jit::GraphOptimizerEnabledGuard interpret(false);
-  try {
-    return module.get_method(method)({vectors, senders, receivers, species, n_atoms});
-  } catch (const c10::Error &error) {
-    say_what_failed(error.what_without_backtrace(), device, n_atoms, senders.size(0));
-  } catch (const std::exception &error) {    // the interpreter makes them of others
-    say_what_failed(error.what(), device, n_atoms, senders.size(0));
+  for (torch::jit::Module layer : module.attr("layers").toModule().children())
+    if (layer.hasattr("exchange")) layer.setattr("exchange", exchange ? exchange->handle() : int64_t(0));
+  return module.get_method(method)({vectors, senders, receivers, species, n_atoms});
+}
+
+std::tuple<at::Tensor, at::Tensor> ExportedModel::Loaded::evaluate(
+    const at::Tensor &vectors, const at::Tensor &senders, const at::Tensor &receivers, const at::Tensor &first_edge,
+    const at::Tensor &species, int64_t n_atoms, GhostExchange *exchange) const
+{
+  return explaining_errors(device, n_atoms, senders.size(0), [&]() -> std::tuple<at::Tensor, at::Tensor> {
+    if (potential) return potential->evaluate(vectors, senders, receivers, first_edge, species, n_atoms, exchange);
+    const auto found = call("evaluate", vectors, senders, receivers, species, n_atoms, exchange).toTuple();
+    return {found->elements()[0].toTensor(), found->elements()[1].toTensor()};
+  });
+}
+
+at::Tensor ExportedModel::Loaded::features(const at::Tensor &vectors, const at::Tensor &senders,
+                                           const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
+                                           GhostExchange *exchange) const
+{
+  c10::InferenceMode no_derivatives;
+  return explaining_errors(device, n_atoms, senders.size(0), [&] {
+    if (potential) return potential->features(vectors, senders, receivers, species, n_atoms, exchange);
+    return call("features", vectors, senders, receivers, species, n_atoms, exchange).toTensor();
+  });
+}
+
+namespace {
+
+// An edge list as tensors on a device; those on the host borrow its memory.
+struct EdgeTensors {
+  EdgeTensors(const EdgeList &edges, at::Device device)
+  {
+    const auto on_device = [&](const auto &values, at::IntArrayRef shape, at::ScalarType type) {
+      // from_blob borrows; the model only reads its inputs.
+      auto *data = const_cast<void *>(static_cast<const void *>(values.data()));
+      return torch::from_blob(data, shape, type).to(device);
+    };
+    vectors = on_device(edges.vectors, {edges.n_edges, 3}, at::kDouble);
+    senders = on_device(edges.senders, {edges.n_edges}, at::kLong);
+    receivers = on_device(edges.receivers, {edges.n_edges}, at::kLong);
+    species = on_device(edges.species, {edges.n_rows()}, at::kLong);
   }
-}
 
-c10::IValue ExportedModel::call(const char *method, const EdgeList &edges) const
-{
-  const auto on_device = [&](const auto &values, at::IntArrayRef shape, at::ScalarType type) {
-    // from_blob borrows; the model only reads its inputs, and they outlive this call.
-    auto *data = const_cast<void *>(static_cast<const void *>(values.data()));
-    return torch::from_blob(data, shape, type).to(loaded_->device);
-  };
-  const int64_t n_edges = edges.n_edges;
-  return loaded_->call(method, on_device(edges.vectors, {n_edges, 3}, at::kDouble),
-                       on_device(edges.senders, {n_edges}, at::kLong), on_device(edges.receivers, {n_edges}, at::kLong),
-                       on_device(edges.species, {edges.n_rows()}, at::kLong), edges.n_atoms);
-}
+  at::Tensor vectors, senders, receivers, species;
+};
 
-void ExportedModel::evaluate(const EdgeList &edges, Evaluation &out) const
+}    // namespace
+
+void ExportedModel::evaluate(const EdgeList &edges, GhostExchange *exchange, Evaluation &out) const
 {
-  const auto result = call("evaluate", edges).toTuple();
-  copy_values(result->elements()[0].toTensor(), out.energies);
-  copy_values(result->elements()[1].toTensor(), out.edge_gradient);
+  const EdgeTensors on_device(edges, loaded_->device);
+  const auto [energies, gradient] = loaded_->evaluate(on_device.vectors, on_device.senders, on_device.receivers, {},
+                                                      on_device.species, edges.n_atoms, exchange);
+  copy_values(energies, out.energies);
+  copy_values(gradient, out.edge_gradient);
   check_energies(out.energies, edges.n_atoms);
+}
+
+void ExportedModel::describe(const EdgeList &edges, GhostExchange *exchange, std::vector<double> &out) const
+{
+  const EdgeTensors on_device(edges, loaded_->device);
+  copy_values(loaded_->features(on_device.vectors, on_device.senders, on_device.receivers, on_device.species,
+                                edges.n_atoms, exchange),
+              out);
 }
 
 void check_energies(const std::vector<double> &energies, int64_t n_atoms)
@@ -188,12 +251,6 @@ void check_energies(const std::vector<double> &energies, int64_t n_atoms)
       throw std::runtime_error("expected finite energies, got " + std::to_string(energies[i]) +
                                "; the simulation has left the range of the model: look at the last frames for atoms "
                                "too close to each other, then try a smaller timestep or minimise first");
-}
-
-void ExportedModel::describe(const EdgeList &edges, std::vector<double> &out) const
-{
-  c10::InferenceMode no_derivatives;
-  copy_values(call("features", edges).toTensor(), out);
 }
 
 }    // namespace pair_cace

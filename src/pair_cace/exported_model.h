@@ -9,11 +9,9 @@
 #include <string>
 #include <vector>
 
-namespace c10 {
-struct IValue;
-}
-
 namespace pair_cace {
+
+class GhostExchange;
 
 struct ModelInfo {
   double cutoff = 0.0;                  // Å
@@ -21,6 +19,7 @@ struct ModelInfo {
   int values_per_ghost = 0;             // the most that one message of an atom holds
   int n_descriptors = 0;                // invariants of an atom
   bool portable = false;                // written with --portable: exchanges no messages
+  bool has_kernels = true;              // the compiled kernels know all of its terms
   std::vector<std::string> elements;    // chemical symbols the model was trained on
   std::string dtype;                    // float32 | float64
   TrainingExtent trained_on;
@@ -48,19 +47,18 @@ class ExportedModel {
   bool is_on_gpu() const;
   int threads() const;    // intra-op threads of torch
 
-  // Energies and edge gradients of the list; reuses the memory of `out`.
-  // Throws std::runtime_error if the model fails or an energy is not finite.
-  void evaluate(const EdgeList &edges, Evaluation &out) const;
+  // Energies and edge gradients of the list; reuses the memory of `out`. `exchange` tells messages to ghosts; null: there
+  // are none. Throws std::runtime_error if the model fails or an energy is not finite.
+  void evaluate(const EdgeList &edges, GhostExchange *exchange, Evaluation &out) const;
 
   // Invariants of the receivers, (n_atoms, n_descriptors): (n_radial, N_B, C, T+1) with the last fastest.
   // Throws std::runtime_error if the model fails.
-  void describe(const EdgeList &edges, std::vector<double> &out) const;
+  void describe(const EdgeList &edges, GhostExchange *exchange, std::vector<double> &out) const;
 
   struct Loaded;    // loaded_model.h
   const Loaded &loaded() const { return *loaded_; }
 
  private:
-  c10::IValue call(const char *method, const EdgeList &edges) const;
   std::unique_ptr<Loaded> loaded_;
 };
 

@@ -1,10 +1,16 @@
-// An exported model as torch holds it; for the two files that call it (exported_model.cpp, own_neighbors.cpp).
+// An exported model as torch holds it, and the one place where its two ways part: by kernels, or by its TorchScript.
+// For the two files that call it (exported_model.cpp, own_neighbors.cpp).
 #pragma once
 
 #include "exported_model.h"
 
+#include "ops/loaded_potential.h"
+
 #include <torch/csrc/jit/api/module.h>
 #include <torch/types.h>
+
+#include <optional>
+#include <tuple>
 
 namespace pair_cace {
 
@@ -12,11 +18,23 @@ struct ExportedModel::Loaded {
   ModelInfo info;
   at::Device device;
   torch::jit::Module module;
+  std::optional<LoadedPotential> potential;    // unless the kernels do not know its terms
 
-  // One of the methods of CACE that take edges; tensors on the device, species (rows,).
-  // Throws std::runtime_error, with what to do if memory is short.
+  // Energies (n_atoms,) float64 in eV, and the gradient of their sum by the vectors. Tensors are on the device; vectors
+  // (E, 3) in Å, senders and receivers (E,), species (rows,) atomic numbers; first_edge as in ops/potential.h.
+  // Throw std::runtime_error, with what to do if memory is short.
+  std::tuple<at::Tensor, at::Tensor> evaluate(const at::Tensor &vectors, const at::Tensor &senders,
+                                              const at::Tensor &receivers, const at::Tensor &first_edge,
+                                              const at::Tensor &species, int64_t n_atoms,
+                                              GhostExchange *exchange) const;
+  at::Tensor features(const at::Tensor &vectors, const at::Tensor &senders, const at::Tensor &receivers,
+                      const at::Tensor &species, int64_t n_atoms, GhostExchange *exchange) const;
+
+ private:
+  // A method of the TorchScript module that takes edges.
   c10::IValue call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
-                   const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms) const;
+                   const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
+                   GhostExchange *exchange) const;
 };
 
 // The values of a tensor, from any device and of any precision.

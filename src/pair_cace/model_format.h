@@ -1,5 +1,6 @@
 // The file that `cace export` writes and the pair style reads: a TorchScript archive whose graph
-// has CACE.forward and CACE.evaluate (python/pair_cace/nn/model.py) and whose extra files hold, as plain text,
+// has CACE.forward and CACE.evaluate (python/pair_cace/nn/model.py), whose weights have the names that they have there
+// (the pair style reads them, see ops/loaded_potential.cpp), and whose extra files hold, as plain text,
 //
 //   format_version   the number below
 //   cutoff           Å
@@ -8,6 +9,8 @@
 //   values_per_ghost the most that an atom tells its neighbours between two layers; 0 if T = 0
 //   n_descriptors    invariants of an atom, of all layers
 //   portable         yes | no: whether the graph does without the operations of src/pair_cace/ops
+//   has_kernels      yes | no: whether the kernels of src/pair_cace/ops know all terms of the model; files that do not say
+//                    have no others
 //   dtype            float32 | float64, the precision of the weights
 //   length_unit, energy_unit            Å and eV, always
 //   E0, hyperparameters, provenance     JSON, for people and for Python

@@ -1,8 +1,6 @@
 #include "own_neighbors.h"
 
 #include "loaded_model.h"
-#include "ops/ghost_exchange.h"
-#include "ops/known_edges.h"
 #include "ops/neighbors/neighbor_list.h"
 
 #include <c10/core/DeviceGuard.h>
@@ -12,6 +10,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace pair_cace {
@@ -62,7 +61,7 @@ class Staging {
 }    // namespace
 
 struct OwnNeighbors::Kept {
-  explicit Kept(const ExportedModel::Loaded &model) : model(model) {}
+  explicit Kept(const ExportedModel::Loaded &loaded) : model(loaded) {}
 
   const ExportedModel::Loaded &model;
   Staging positions{model.device}, rows{model.device}, species{model.device}, energies{model.device},
@@ -163,14 +162,15 @@ const std::vector<double> &OwnNeighbors::densities() const
   return kept_->densities_of_receivers;
 }
 
-void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                            std::vector<double> &forces, std::array<double, 9> *virial, std::vector<Contact> *contacts)
+void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, GhostExchange *exchange,
+                            std::vector<double> &energies, std::vector<double> &forces, std::array<double, 9> *virial,
+                            std::vector<Contact> *contacts)
 {
   Kept &kept = *kept_;
   const at::Device device = kept.model.device;
   const c10::DeviceGuard on_device(device);
   try {
-    evaluate_on_device(points, is_new, skin, energies, forces, virial, contacts);
+    evaluate_on_device(points, is_new, skin, exchange, energies, forces, virial, contacts);
   } catch (const c10::OutOfMemoryError &error) {    // of the lists; those of the model are said already
     say_what_failed(error.what_without_backtrace(), device, points.n_receivers, kept.capacity);
   } catch (const c10::Error &error) {
@@ -179,9 +179,9 @@ void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, std:
   check_energies(energies, points.n_receivers);
 }
 
-void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                                      std::vector<double> &forces, std::array<double, 9> *virial,
-                                      std::vector<Contact> *contacts)
+void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double skin, GhostExchange *exchange,
+                                      std::vector<double> &energies, std::vector<double> &forces,
+                                      std::array<double, 9> *virial, std::vector<Contact> *contacts)
 {
   Kept &kept = *kept_;
   const at::Device device = kept.model.device;
@@ -191,22 +191,20 @@ void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double 
   kept.limits.species = species;
   const bool wants_densities = is_new && kept.limits.is_watching();
   // Ranks that exchange messages must not repeat a step, or end, by themselves: they wait for their edges first.
-  const bool exchanges = ghost_exchange() != nullptr;
+  const bool exchanges = exchange != nullptr;
   for (bool whole = false; !whole;) {
     kept.edges = SelectedEdges();    // before there is memory for others
     kept.gradient = at::Tensor();
     kept.edges = select_edges(x, kept.neighbors, kept.sender_of_point, kept.model.info.cutoff, kept.type(),
                               exchanges ? std::nullopt : std::optional(kept.capacity), kept.limits, wants_densities);
     if (exchanges) Kept::check_places(kept.edges.found.cpu());
-    const UseKnownEdges known({kept.edges.senders, kept.edges.receivers, kept.edges.first_edge});
-    const auto result =
-        kept.model
-            .call("evaluate", kept.edges.vectors, kept.edges.senders, kept.edges.receivers, species, points.n_receivers)
-            .toTuple();
-    kept.gradient = result->elements()[1].toTensor();
+    at::Tensor energies_of_receivers;
+    std::tie(energies_of_receivers, kept.gradient) =
+        kept.model.evaluate(kept.edges.vectors, kept.edges.senders, kept.edges.receivers, kept.edges.first_edge,
+                            species, points.n_receivers, exchange);
     const at::Tensor sum = virial ? at::zeros({9}, x.options()) : at::Tensor();
     const at::Tensor found_forces = kept.forces.to_host(sum_forces(kept.edges, kept.gradient, points.n_rows(), sum));
-    const at::Tensor found_energies = kept.energies.to_host(result->elements()[0].toTensor());
+    const at::Tensor found_energies = kept.energies.to_host(energies_of_receivers);
     const at::Tensor found_virial = virial ? kept.virial.to_host(sum) : at::Tensor();
     const at::Tensor found = kept.found.to_host(kept.edges.found);
     const at::Tensor densities = wants_densities ? kept.densities.to_host(kept.edges.densities) : at::Tensor();

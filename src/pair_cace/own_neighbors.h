@@ -27,8 +27,8 @@ struct Points {
 
 // Two points at one place.
 struct CoincidentPoints : std::runtime_error {
-  CoincidentPoints(int64_t receiver, int64_t point)
-      : std::runtime_error("two atoms are at the same place"), receiver(receiver), point(point)
+  CoincidentPoints(int64_t a_receiver, int64_t a_point)
+      : std::runtime_error("two atoms are at the same place"), receiver(a_receiver), point(a_point)
   {
   }
   int64_t receiver, point;
@@ -40,10 +40,10 @@ class OwnNeighbors {
   ~OwnNeighbors();
 
   // Energies (n_receivers or more,) in eV, forces (rows or more, 3) in eV/Å, and, unless null, the virial in eV, row by
-  // row. The list is built anew if `is_new`, with the skin in Å. Contacts, unless null, are those of this step, if
+  // row. The list is built anew if `is_new`, with the skin in Å; `exchange` as in exported_model.h. Contacts, unless null, are those of this step, if
   // somebody watches.
   // Throws std::runtime_error: CoincidentPoints, if memory is short, or if something is not finite.
-  void evaluate(const Points &points, bool is_new, double skin, std::vector<double> &energies,
+  void evaluate(const Points &points, bool is_new, double skin, GhostExchange *exchange, std::vector<double> &energies,
                 std::vector<double> &forces, std::array<double, 9> *virial, std::vector<Contact> *contacts = nullptr);
 
   // From the next evaluation on, contacts are counted. Without kinds nobody watches.
@@ -58,8 +58,9 @@ class OwnNeighbors {
   void find_edges(const Points &points, EdgeList &edges);
 
  private:
-  void evaluate_on_device(const Points &points, bool is_new, double skin, std::vector<double> &energies,
-                          std::vector<double> &forces, std::array<double, 9> *virial, std::vector<Contact> *contacts);
+  void evaluate_on_device(const Points &points, bool is_new, double skin, GhostExchange *exchange,
+                          std::vector<double> &energies, std::vector<double> &forces, std::array<double, 9> *virial,
+                          std::vector<Contact> *contacts);
 
   struct Kept;
   std::unique_ptr<Kept> kept_;

@@ -15,7 +15,7 @@
 
 using namespace LAMMPS_NS;
 
-PairCACE::PairCACE(LAMMPS *lmp) : Pair(lmp), exchange_(lmp, this), outside_(lmp)
+PairCACE::PairCACE(LAMMPS *lammps) : Pair(lammps), exchange_(lammps, this), outside_(lammps)
 {
   one_coeff = 1;
   manybody_flag = 1;

@@ -22,7 +22,7 @@ namespace LAMMPS_NS {
 
 class PairCACE : public Pair {
  public:
-  explicit PairCACE(LAMMPS *lmp);
+  explicit PairCACE(LAMMPS *lammps);
   ~PairCACE() override;
 
   void settings(int narg, char **arg) override;
@@ -106,6 +106,7 @@ class PairCACE : public Pair {
   void fetch_own_edges(int k);
   void find_own_edges(int k);
   void with_edges_for(int k, bool watches, const std::function<void()> &use);
+  pair_cace::GhostExchange *exchange_for(int k);
   void with_rows_for(int k, const std::function<void()> &use);
   void number_atoms(const pair_cace::ModelInfo &info, bool exchanges);
   void sum_edge_forces();

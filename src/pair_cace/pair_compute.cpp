@@ -65,7 +65,7 @@ void PairCACE::evaluate(int k, bool wants_virial)
   if (!own_neighbors_.empty()) return evaluate_own(k, wants_virial);
   with_edges_for(k, k == 0, [&] {
     const double start = MPI_Wtime() - exchange_.seconds();
-    models_[k]->evaluate(edges_, result_);
+    models_[k]->evaluate(edges_, exchange_for(k), result_);
     times_.model += MPI_Wtime() - exchange_.seconds() - start;
   });
   sum_edge_forces();
@@ -73,7 +73,7 @@ void PairCACE::evaluate(int k, bool wants_virial)
 
 void PairCACE::describe(std::vector<double> &descriptors)
 {
-  with_edges_for(0, false, [&] { models_[0]->describe(edges_, descriptors); });
+  with_edges_for(0, false, [&] { models_[0]->describe(edges_, exchange_for(0), descriptors); });
 }
 
 // What the edges of the first model say of this step.
@@ -102,17 +102,21 @@ void PairCACE::with_edges_for(int k, bool watches, const std::function<void()> &
   });
 }
 
+// What tells the messages of model k to other ranks; null: nothing needs to.
+pair_cace::GhostExchange *PairCACE::exchange_for(int k)
+{
+  return models_[k]->info().n_layers > 0 && comm->nprocs > 1 ? &exchange_ : nullptr;
+}
+
 // Numbers the atoms for model k, and lets `use` do something where that is not idle: ranks without atoms take
 // part in the exchange of messages.
 void PairCACE::with_rows_for(int k, const std::function<void()> &use)
 {
-  const pair_cace::ModelInfo &info = models_[k]->info();
-  const bool exchanges = info.n_layers > 0 && comm->nprocs > 1;
-  number_atoms(info, exchanges);
+  const bool exchanges = exchange_for(k) != nullptr;
+  number_atoms(models_[k]->info(), exchanges);
   edges_.n_edges = edges_.n_atoms = 0;
   if (rows_.n_local == 0 && !exchanges) return;
   try {
-    const pair_cace::UseGhostExchange during_this(exchanges ? &exchange_ : nullptr);
     use();
   } catch (const std::exception &e) {
     stop_from_this_rank(e.what());
@@ -131,9 +135,9 @@ void PairCACE::number_atoms(const pair_cace::ModelInfo &info, bool exchanges)
     rows_.append_ghosts(*atom, atomic_numbers_, hidden_groups_);
 }
 
-int PairCACE::pack_forward_comm(int n, int *list, double *buf, int, int *)
+int PairCACE::pack_forward_comm(int n, int *atoms, double *buf, int, int *)
 {
-  return exchange_.pack_forward(n, list, buf);
+  return exchange_.pack_forward(n, atoms, buf);
 }
 
 void PairCACE::unpack_forward_comm(int n, int first, double *buf)
@@ -146,9 +150,9 @@ int PairCACE::pack_reverse_comm(int n, int first, double *buf)
   return exchange_.pack_reverse(n, first, buf);
 }
 
-void PairCACE::unpack_reverse_comm(int n, int *list, double *buf)
+void PairCACE::unpack_reverse_comm(int n, int *atoms, double *buf)
 {
-  exchange_.unpack_reverse(n, list, buf);
+  exchange_.unpack_reverse(n, atoms, buf);
 }
 
 // row_forces_ = forces (rows, 3) in eV/Å.
@@ -230,12 +234,12 @@ void PairCACE::tally_virials_of_atoms(int k, double share)
   for (int64_t e = 0; e < edges_.n_edges; ++e) {
     const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
     const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
-    for (int k = 0; k < (cvflag_atom ? 9 : 6); ++k) {
-      const double w = -share * r[first[k]] * g[second[k]];
-      if (cvflag_atom) cvatom[sender][k] += w;
-      if (!vflag_atom || k >= 6) continue;
-      vatom[sender][k] += 0.5 * w;
-      vatom[receiver][k] += 0.5 * w;
+    for (int c = 0; c < (cvflag_atom ? 9 : 6); ++c) {
+      const double w = -share * r[first[c]] * g[second[c]];
+      if (cvflag_atom) cvatom[sender][c] += w;
+      if (!vflag_atom || c >= 6) continue;
+      vatom[sender][c] += 0.5 * w;
+      vatom[receiver][c] += 0.5 * w;
     }
   }
 }

@@ -84,7 +84,7 @@ void PairCACE::evaluate_own(int k, bool wants_virial)
     const double before = MPI_Wtime() - exchange_.seconds();
     const bool is_new = built_at_[k] != n_builds_;
     naming_atoms([&] {
-      own_neighbors_[k]->evaluate(points_, is_new, neighbor->skin, result_.energies, row_forces_,
+      own_neighbors_[k]->evaluate(points_, is_new, neighbor->skin, exchange_for(k), result_.energies, row_forces_,
                                   wants_virial ? &own_virial_ : nullptr, k == 0 ? &outside_.contacts() : nullptr);
     });
     built_at_[k] = n_builds_;

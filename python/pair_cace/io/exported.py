@@ -28,7 +28,7 @@ from .training_extent import TrainingExtent
 
 _TEXT = (
     "format_version", "cutoff", "elements", "n_layers", "values_per_ghost", "n_descriptors",
-    "portable", "dtype",
+    "portable", "has_kernels", "dtype",
     "length_unit", "energy_unit",
 )  # fmt: skip
 _JSON = ("E0", "hyperparameters", "provenance")
@@ -126,6 +126,7 @@ def _metadata(info: ModelInfo, dtype: str, portable: bool) -> dict[str, str]:
         "values_per_ghost": str(settings.values_per_ghost),
         "n_descriptors": str(settings.n_descriptors),
         "portable": "yes" if portable else "no",
+        "has_kernels": "yes" if settings.has_kernels else "no",
         "dtype": dtype,
         "length_unit": "angstrom",
         "energy_unit": "eV",

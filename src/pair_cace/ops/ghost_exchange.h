@@ -1,6 +1,6 @@
 // Message passing over several MPI ranks: between two layers, values of atoms travel to their ghosts on
 // other ranks, and on the way back gradients by the values of ghosts travel to their owners. Whoever owns the
-// atoms says how; torch.ops.pair_cace.evaluate and share_with_ghosts ask for it. Knows no torch header.
+// atoms says how, and gives it to the evaluation. Knows no torch header.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,10 @@ namespace pair_cace {
 // the same functions in the same order, with tables of the same width, also those that have no atoms.
 class [[gnu::visibility("default")]] GhostExchange {
  public:
-  virtual ~GhostExchange() = default;
+  GhostExchange();
+  virtual ~GhostExchange();
+  GhostExchange(const GhostExchange &) = delete;
+  GhostExchange &operator=(const GhostExchange &) = delete;
 
   // Makes the rows of ghosts those of their owners.
   virtual void to_ghosts(float *table, int64_t width) = 0;
@@ -20,21 +23,15 @@ class [[gnu::visibility("default")]] GhostExchange {
   // Adds the rows of ghosts to those of their owners; what the rows of ghosts hold afterwards means nothing.
   virtual void from_ghosts(float *table, int64_t width) = 0;
   virtual void from_ghosts(double *table, int64_t width) = 0;
-};
 
-// The exchange for evaluations that this thread starts; null: all senders are local atoms.
-[[gnu::visibility("default")]] GhostExchange *ghost_exchange();
+  // Its name in TorchScript, which knows no pointers: positive, 0 stands for none.
+  int64_t handle() const { return handle_; }
 
-// Sets it as long as it lives.
-class [[gnu::visibility("default")]] UseGhostExchange {
- public:
-  explicit UseGhostExchange(GhostExchange *exchange);
-  ~UseGhostExchange();
-  UseGhostExchange(const UseGhostExchange &) = delete;
-  UseGhostExchange &operator=(const UseGhostExchange &) = delete;
+  // The living one of that name. Throws std::runtime_error if there is none.
+  static GhostExchange &with(int64_t handle);
 
  private:
-  GhostExchange *before_;
+  int64_t handle_;
 };
 
 }    // namespace pair_cace

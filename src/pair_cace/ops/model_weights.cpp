@@ -1,8 +1,7 @@
 #include "model_weights.h"
 
-#include "ghost_exchange.h"
-
 #include <ATen/ops/cat.h>
+#include <ATen/ops/slice.h>
 #include <ATen/ops/zeros_like.h>
 
 namespace pair_cace {
@@ -28,6 +27,7 @@ void check_network(const char *name, at::TensorList network, int64_t n_in, at::S
 void check_radial(const char *name, const Tensor &weights, const ModelWeights &model)
 {
   if (!weights.defined()) return;
+  check_same_type("evaluate", {model.mixing, weights});
   const int64_t expected[3] = {model.n_radial(), model.basis.l_max + 1, model.n_channels()};
   TORCH_CHECK(weights.sizes() == at::IntArrayRef(expected), "evaluate: expected ", name, " of shape ",
               at::IntArrayRef(expected), ", got ", weights.sizes());
@@ -35,7 +35,7 @@ void check_radial(const char *name, const Tensor &weights, const ModelWeights &m
 
 }    // namespace
 
-// In every step; for a single molecule, at::cat and permute took a tenth of it.
+// For a model that is evaluated once, as in a validation, at::cat and permute would take a tenth of that.
 template <class Real> Tensor ModelWeights::arranged_weights(int64_t t) const
 {
   struct Rows {
@@ -71,6 +71,14 @@ Tensor ModelWeights::dense_weights(int64_t t) const
   return readout[0].scalar_type() == at::kFloat ? arranged_weights<float>(t) : arranged_weights<double>(t);
 }
 
+Tensor ModelWeights::stacked_weights(int64_t t) const
+{
+  Tensors parts{readout[0].slice(1, t, std::nullopt, n_layers() + 1)};    // t is the fastest index of a feature
+  if (!linear.empty()) parts.push_back(linear[0].slice(1, t, std::nullopt, n_layers() + 1));
+  if (has_network(t)) parts.push_back(messages[t].network[0]);
+  return at::cat(parts);
+}
+
 Tensor ModelWeights::dense_biases(int64_t t) const
 {
   Tensors parts{readout[1]};
@@ -81,18 +89,17 @@ Tensor ModelWeights::dense_biases(int64_t t) const
   return at::cat(parts).contiguous();
 }
 
-void ModelWeights::check(int64_t n_atoms) const
+void ModelWeights::check() const
 {
   const int64_t l_max = basis.l_max;
+  TORCH_CHECK(1 <= nu_max && nu_max <= 4, "evaluate: expected nu_max from 1 to 4, got ", nu_max);
   TORCH_CHECK(0 <= l_max && l_max <= max_degree, "evaluate: expected l_max from 0 to ", max_degree, ", got ", l_max);
-  TORCH_CHECK(mixing.size(1) == basis.n_rbf && mixing.size(3) == n_channels() && receiver.size(1) == n_basis() &&
-                  receiver.size(0) == n_atoms && n_atoms <= sender.size(0),
-              "evaluate: sender embeddings ", sender.sizes(), ", receiver embeddings ", receiver.sizes(), " of ",
-              n_atoms, " atoms, mixing ", mixing.sizes(), " and frequencies ", frequencies.sizes(),
-              " do not fit each other");
-  TORCH_CHECK(n_layers() == 0 || sender.size(0) == n_atoms || ghost_exchange(),
-              "message passing: expected every sender to be an atom that receives, got ", sender.size(0) - n_atoms,
-              " that only send");
+  TORCH_CHECK(mixing.dim() == 4 && frequencies.dim() == 1 && mixing.size(1) == basis.n_rbf &&
+                  mixing.size(3) == n_channels(),
+              "evaluate: expected frequencies (n_rbf,) and mixing (L+1, n_rbf, n_radial, C) for embeddings of ",
+              n_basis, ", got shapes ", frequencies.sizes(), " and ", mixing.sizes());
+  TORCH_CHECK(!readout.empty(), "evaluate: expected weight and bias of the readout, got none");
+  check_same_type("evaluate", {mixing, frequencies, readout[0]});
   TORCH_CHECK(n_degrees == 1 || n_degrees == l_max + 1, "evaluate: expected 1 or ", l_max + 1,
               " weights of a message, got ", n_degrees);
   const int64_t n_features = n_radial() * n_invariants() * n_channels();
@@ -102,6 +109,8 @@ void ModelWeights::check(int64_t n_atoms) const
               readout.back().size(0));
   if (!linear.empty()) check_network("linear readout", linear, n_features * (n_layers() + 1), type);
   for (const MessageWeights &message : messages) {
+    TORCH_CHECK(message.amplitude.defined() == message.decay.defined(),
+                "evaluate: expected amplitudes and decays, got one without the other");
     check_radial("amplitudes", message.amplitude, *this);
     check_radial("decays", message.decay, *this);
     check_radial("memories", message.memory, *this);

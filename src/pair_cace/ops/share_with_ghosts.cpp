@@ -9,29 +9,6 @@
 
 #include <vector>
 
-namespace pair_cace {
-
-namespace {
-thread_local GhostExchange *current = nullptr;
-}
-
-GhostExchange *ghost_exchange()
-{
-  return current;
-}
-
-UseGhostExchange::UseGhostExchange(GhostExchange *exchange) : before_(current)
-{
-  current = exchange;
-}
-
-UseGhostExchange::~UseGhostExchange()
-{
-  current = before_;
-}
-
-}    // namespace pair_cace
-
 namespace {
 
 using namespace pair_cace;
@@ -40,11 +17,10 @@ using at::Tensor;
 // Values of other devices travel by way of the host.
 class Share : public torch::autograd::Function<Share> {
  public:
-  static Tensor forward(torch::autograd::AutogradContext *context, const Tensor &values, int64_t n_rows)
+  static Tensor forward(torch::autograd::AutogradContext *context, const Tensor &values, int64_t n_rows, int64_t handle)
   {
-    GhostExchange *exchange = ghost_exchange();
-    // The derivative may be asked for on another thread.
-    context->saved_data["exchange"] = reinterpret_cast<int64_t>(exchange);
+    GhostExchange &exchange = GhostExchange::with(handle);
+    context->saved_data["exchange"] = handle;
     context->saved_data["n_atoms"] = values.size(0);
     std::vector<int64_t> shape = values.sizes().vec();
     shape[0] = n_rows;
@@ -52,7 +28,7 @@ class Share : public torch::autograd::Function<Share> {
     table.narrow(0, 0, values.size(0)).copy_(values);
     const int64_t width = c10::multiply_integers(shape.begin() + 1, shape.end());
     AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts",
-                               [&] { exchange->to_ghosts(table.data_ptr<scalar_t>(), width); });
+                               [&] { exchange.to_ghosts(table.data_ptr<scalar_t>(), width); });
     return table.to(values.device());
   }
 
@@ -60,20 +36,20 @@ class Share : public torch::autograd::Function<Share> {
   {
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "share_with_ghosts: expected first derivatives only, asked for second ones");
-    auto *exchange = reinterpret_cast<GhostExchange *>(context->saved_data["exchange"].toInt());
+    GhostExchange &exchange = GhostExchange::with(context->saved_data["exchange"].toInt());
     const Tensor &grad = grads[0];
     Tensor table = grad.to(at::kCPU).contiguous();
     if (table.is_same(grad)) table = table.clone();
     const int64_t width = c10::multiply_integers(table.sizes().begin() + 1, table.sizes().end());
     AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts",
-                               [&] { exchange->from_ghosts(table.data_ptr<scalar_t>(), width); });
-    return {table.narrow(0, 0, context->saved_data["n_atoms"].toInt()).to(grad.device()), Tensor()};
+                               [&] { exchange.from_ghosts(table.data_ptr<scalar_t>(), width); });
+    return {table.narrow(0, 0, context->saved_data["n_atoms"].toInt()).to(grad.device()), Tensor(), Tensor()};
   }
 };
 
-Tensor share_with_ghosts(const Tensor &values, int64_t n_rows)
+Tensor share_with_ghosts(const Tensor &values, int64_t n_rows, int64_t exchange)
 {
-  if (ghost_exchange()) return Share::apply(values, n_rows);
+  if (exchange != 0) return Share::apply(values, n_rows, exchange);
   TORCH_CHECK(values.size(0) == n_rows, "message passing: expected every sender to be an atom that receives, got ",
               n_rows - values.size(0), " that only send");
   return values;
@@ -83,8 +59,9 @@ Tensor share_with_ghosts(const Tensor &values, int64_t n_rows)
 
 TORCH_LIBRARY_FRAGMENT(pair_cace, library)
 {
-  // Values of n_atoms atoms, (n_atoms, …), to those of them and their ghosts, (n_rows, …).
-  library.def("share_with_ghosts(Tensor values, int n_rows) -> Tensor");
+  // Values of n_atoms atoms, (n_atoms, …), to those of them and their ghosts, (n_rows, …), by an exchange that GhostExchange::handle()
+  // names; 0: there are no ghosts.
+  library.def("share_with_ghosts(Tensor values, int n_rows, int exchange=0) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(pair_cace, CompositeImplicitAutograd, library)

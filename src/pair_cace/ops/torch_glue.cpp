@@ -1,5 +1,4 @@
 #include "torch_glue.h"
-#include "known_edges.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -21,40 +20,11 @@
 
 namespace pair_cace {
 
-namespace {
-
-thread_local const KnownEdges *known_of_this_thread = nullptr;
-
-const KnownEdges *known_edges()
-{
-  return known_of_this_thread;
-}
-
-bool is_same_memory(const Tensor &a, const Tensor &b)
-{
-  return a.data_ptr() == b.data_ptr() && a.numel() == b.numel();
-}
-
-}    // namespace
-
-UseKnownEdges::UseKnownEdges(KnownEdges known) : known_(std::move(known)), before_(known_of_this_thread)
-{
-  known_of_this_thread = &known_;
-}
-
-UseKnownEdges::~UseKnownEdges()
-{
-  known_of_this_thread = before_;
-}
-
 void check_indices(const char *operation, const Tensor &index, int64_t n_atoms)
 {
   TORCH_CHECK(index.dim() == 1 && index.scalar_type() == at::kLong, operation,
               ": expected indices of shape (E,) and type int64, got shape ", index.sizes(), " and type ",
               index.scalar_type());
-  if (const KnownEdges *known = known_edges();
-      known && (is_same_memory(index, known->senders) || is_same_memory(index, known->receivers)))
-    return;
   if (!index.is_cpu()) {
     if (index.numel() == 0) return;
     const auto [low, high] = at::aminmax(index);
@@ -97,19 +67,50 @@ void check_same_type(const char *operation, std::initializer_list<Tensor> tensor
                 " and ", tensor.scalar_type());
 }
 
+namespace {
+
+// Not on a CPU with its own kernels: on a GPU, and in tests with its kernels on a host.
+bool is_elsewhere(const Tensor &ends)
+{
+  return !ends.is_cpu() || !kernels<float>().layer;
+}
+
+}    // namespace
+
 GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_atoms)
 {
-  const KnownEdges *known = known_edges();
-  if (known && is_same_memory(ends, known->receivers) && known->first_edge.size(0) == n_atoms + 1) {
-    start_ = known->first_edge;
-    return;
-  }
   check_indices(operation, ends, n_atoms);
-  if (!ends.is_cpu() || !kernels<float>().layer) {    // on a GPU, and in tests with its kernels on a host
-    group_by_torch(ends, n_atoms);
+  group(ends, n_atoms);
+}
+
+GroupedEdges GroupedEdges::of_first(const Tensor &first)
+{
+  GroupedEdges edges;
+  edges.start_ = first;
+  return edges;
+}
+
+GroupedEdges GroupedEdges::in_no_order(const Tensor &ends, int64_t n_atoms)
+{
+  GroupedEdges edges;
+  if (is_elsewhere(ends))
+    edges.sort_by_torch(ends, n_atoms);
+  else
+    edges.group(ends, n_atoms);
+  return edges;
+}
+
+void GroupedEdges::group(const Tensor &ends, int64_t n_atoms)
+{
+  const int64_t n_edges = ends.size(0);
+  if (is_elsewhere(ends)) {
+    const bool in_order = n_edges < 2 || (ends.slice(0, 1) >= ends.slice(0, 0, n_edges - 1)).all().item<bool>();
+    if (in_order)
+      start_ = at::searchsorted(ends, at::arange(n_atoms + 1, ends.options()));
+    else
+      sort_by_torch(ends, n_atoms);
     return;
   }
-  const int64_t n_edges = ends.size(0);
   const int64_t *end_of = ends.const_data_ptr<int64_t>();
   start_ = at::empty({n_atoms + 1}, ends.options());
   int64_t *start = start_.data_ptr<int64_t>();
@@ -139,19 +140,11 @@ GroupedEdges::GroupedEdges(const char *operation, const Tensor &ends, int64_t n_
   for (int64_t e = 0; e < n_edges; ++e) order[at[end_of[e]]++] = e;
 }
 
-void GroupedEdges::group_by_torch(const Tensor &ends, int64_t n_atoms)
+void GroupedEdges::sort_by_torch(const Tensor &ends, int64_t n_atoms)
 {
-  const Tensor atoms = at::arange(n_atoms + 1, ends.options());
-  const int64_t n = ends.size(0);
-  const bool is_known = known_edges() && is_same_memory(ends, known_edges()->senders);    // in no order
-  const bool in_order = n < 2 || (!is_known && (ends.slice(0, 1) >= ends.slice(0, 0, n - 1)).all().item<bool>());
-  if (in_order) {
-    start_ = at::searchsorted(ends, atoms);
-    return;
-  }
   // As int32, which takes half the time; there are not more atoms.
   const auto [sorted, order] = at::sort(ends.to(at::kInt), /*stable=*/std::optional<bool>(true), /*dim=*/0);
-  start_ = at::searchsorted(sorted, atoms.to(at::kInt));
+  start_ = at::searchsorted(sorted, at::arange(n_atoms + 1, sorted.options()));
   order_ = order;
 }
 

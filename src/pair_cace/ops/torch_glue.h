@@ -45,10 +45,18 @@ void check_same_type(const char *operation, std::initializer_list<Tensor> tensor
 class GroupedEdges {
  public:
   GroupedEdges(const char *operation, const Tensor &ends, int64_t n_atoms);
+
+  // Of edges whose maker vouches for them, so that nobody waits for a GPU to look: those of atom i are
+  // first[i] … first[i + 1] − 1; or they are in no order.
+  static GroupedEdges of_first(const Tensor &first);
+  static GroupedEdges in_no_order(const Tensor &ends, int64_t n_atoms);
+
   Grouping grouping() const;
 
  private:
-  void group_by_torch(const Tensor &ends, int64_t n_atoms);    // on any device
+  GroupedEdges() = default;
+  void group(const Tensor &ends, int64_t n_atoms);
+  void sort_by_torch(const Tensor &ends, int64_t n_atoms);    // on any device
 
   Tensor start_, order_;
 };

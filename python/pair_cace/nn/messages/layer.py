@@ -27,6 +27,7 @@ class MessageLayer(nn.ModuleDict):
             {member_name(kind): MESSAGES[kind](settings) for kind in settings.messages}
         )
         self.portable = False
+        self.exchange = 0  # what tells messages to other MPI ranks; 0: there are none
         self.norm = float(settings.avg_num_neighbors) ** -0.5
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
@@ -64,7 +65,7 @@ class MessageLayer(nn.ModuleDict):
         """
         if self.portable:
             return values
-        return share_with_ghosts(values, n_senders)
+        return share_with_ghosts(values, n_senders, self.exchange)
 
     def of_basis(
         self,

@@ -10,7 +10,7 @@ namespace pair_cace {
 [[gnu::visibility("default")]] bool has_cuda_kernels();
 
 // Tasks hold addresses on the current device. A call launches kernels on torch's current stream and returns.
-// Throws std::runtime_error if a launch fails. Layers have no kernels here: see ../layer_in_chunks.h.
+// Throws std::runtime_error if a launch fails. Layers have no kernels here: see ../layer_in_steps.h.
 template <class Real> const Kernels<Real> &cuda_kernels();
 template <class Real> const NeighborKernels<Real> &cuda_neighbor_kernels();
 
