@@ -3,7 +3,7 @@
 python benchmarks/blas.py
 
 liblammps exports a reference BLAS, which the dynamic linker gives to a libtorch that is loaded behind it.
-The plugin points torch back at its own (src/pair_cace/own_blas.cpp). Prints GFLOP/s of a product of two
+The plugin points torch back at its own (src/pair_cace/exported/own_blas.cpp). Prints GFLOP/s of a product of two
 768 × 768 float64 matrices on one core: torch alone, inside LAMMPS without the plugin, and with it; medians
 of repetitions in which all three run one after the other.
 """

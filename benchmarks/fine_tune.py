@@ -4,9 +4,10 @@
     python benchmarks/fine_tune.py runs/alloy/best.cace.pt --new new.xyz --known binaries.xyz \\
         --frames 8 --seeds 0,1,2 fine_tune.replay.share=0.8
 
-Trains with the template `finetune` on some frames of the first file, drawn by seed, and prints
-root-mean-square errors of the model before and after, on the other frames of that file and on those
-of the second. Frames of the first training are replayed from the files that the model names, or from
+Trains with the template `finetune` on some frames of the first file, spread over its energies per atom
+and drawn by seed, and prints root-mean-square errors of the model before and after, on the other frames
+of that file and on those of the second. With `--draw random` hot frames may be missing among those that
+it learns, and what it finds for them is extrapolated. Frames of the first training are replayed from the files that the model names, or from
 those in fine_tune.replay.data=FILE; any key of the config can be given in this way.
 """
 
@@ -39,6 +40,15 @@ def errors(model_file: pathlib.Path, data_file: pathlib.Path) -> dict[str, tuple
     }
 
 
+def drawn(frames: list[ase.Atoms], n: int, seed: int, draw: str) -> list[int]:
+    """``n`` of the frames: at random, or one of every part of them in order of energy per atom."""
+    rng = np.random.default_rng(seed)
+    if draw == "random":
+        return list(rng.permutation(len(frames))[:n])
+    order = np.argsort([atoms.get_potential_energy() / len(atoms) for atoms in frames])
+    return [int(rng.choice(part)) for part in np.array_split(order, n)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -47,6 +57,9 @@ def main() -> None:
     parser.add_argument("--new", type=pathlib.Path, required=True, help="frames to learn")
     parser.add_argument("--known", type=pathlib.Path, required=True, help="frames not to forget")
     parser.add_argument("--frames", type=int, default=8, help="of --new, to train on")
+    parser.add_argument(
+        "--draw", choices=("spread", "random"), default="spread", help="these frames"
+    )
     parser.add_argument("--seeds", default="0", help="of these frames, as 0,1,2")
     arguments, overrides = parser.parse_known_args()
     frames = ase.io.read(arguments.new, ":")
@@ -55,10 +68,11 @@ def main() -> None:
         config = folder / "config.yaml"
         config.write_text(template_text("finetune"), encoding="utf-8")
         for seed in map(int, arguments.seeds.split(",")):
-            order = np.random.default_rng(seed).permutation(len(frames))
+            chosen = drawn(frames, arguments.frames, seed, arguments.draw)
             new, rest = folder / "new.xyz", folder / "rest.xyz"
-            ase.io.write(new, [frames[k] for k in order[: arguments.frames]], format="extxyz")
-            ase.io.write(rest, [frames[k] for k in order[arguments.frames :]], format="extxyz")
+            ase.io.write(new, [frames[k] for k in chosen], format="extxyz")
+            others = [atoms for k, atoms in enumerate(frames) if k not in chosen]
+            ase.io.write(rest, others, format="extxyz")
             run = folder / f"run-{seed}"
             command = [
                 sys.executable, "-m", "pair_cace", "train", config, f"folder={run}",

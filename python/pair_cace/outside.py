@@ -1,6 +1,6 @@
 """Structures outside of what a model was trained on: what the calculator says of them.
 
-`pair_style cace` does the same in LAMMPS, see src/pair_cace/outside_training.h.
+`pair_style cace` does the same in LAMMPS, see src/pair_cace/lammps/outside_training.h.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 // pair_cace._core: what this build was compiled against. Free of torch, so that Python can look
 // before it loads anything whose ABI might not fit.
 
-#include "model_format.h"
+#include "exported/model_format.h"
 
 #include <pybind11/pybind11.h>
 

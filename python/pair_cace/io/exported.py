@@ -1,6 +1,6 @@
 """Exported models: TorchScript with plain-text metadata, for `pair_style cace` and for Python.
 
-The format is described in src/pair_cace/model_format.h.
+The format is described in src/pair_cace/exported/model_format.h.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a model was trained on: how close atoms came, and how densely they stood.
 
-Kept in checkpoints and exported models. The pair style reads it as text, see src/pair_cace/training_extent.h.
+Kept in checkpoints and exported models. The pair style reads it as text, see src/pair_cace/exported/training_extent.h.
 """
 
 from __future__ import annotations

@@ -28,9 +28,10 @@ std::tuple<Tensor, Tensor> evaluate(const Tensor &vectors, const Tensor &senders
 {
   TORCH_CHECK(mixing.dim() == 4 && frequencies.dim() == 1 && sender.dim() == 2 && receiver.dim() == 2 &&
                   receiver.size(0) == n_atoms,
-              "evaluate: expected embeddings (N, K) and (", n_atoms, ", K), frequencies (n_rbf,) and mixing (L+1, n_rbf, "
-              "n_radial, C), got shapes ", sender.sizes(), ", ", receiver.sizes(), ", ", frequencies.sizes(), " and ",
-              mixing.sizes());
+              "evaluate: expected embeddings (N, K) and (", n_atoms,
+              ", K), frequencies (n_rbf,) and mixing (L+1, n_rbf, "
+              "n_radial, C), got shapes ",
+              sender.sizes(), ", ", receiver.sizes(), ", ", frequencies.sizes(), " and ", mixing.sizes());
   ModelWeights model;
   model.basis = {static_cast<int>(mixing.size(0) - 1), static_cast<int>(frequencies.size(0)), cutoff,
                  static_cast<int>(exponent), prefactor};

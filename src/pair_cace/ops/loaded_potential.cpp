@@ -93,8 +93,8 @@ Surroundings LoadedPotential::surroundings(const Tensor &vectors, const Tensor &
                                            const Tensor &first_edge, const Tensor &species, int64_t n_atoms) const
 {
   const Tensor sender = sender_.index_select(0, species);
-  const Tensor receiver =
-      receiver_.is_same(sender_) ? sender.slice(0, 0, n_atoms) : receiver_.index_select(0, species.slice(0, 0, n_atoms));
+  const Tensor receiver = receiver_.is_same(sender_) ? sender.slice(0, 0, n_atoms)
+                                                     : receiver_.index_select(0, species.slice(0, 0, n_atoms));
   return {vectors.to(sender_.scalar_type()).contiguous(), senders, receivers, first_edge, sender, receiver};
 }
 

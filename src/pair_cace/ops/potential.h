@@ -15,9 +15,9 @@ namespace pair_cace {
 struct Surroundings {
   Tensor vectors;               // (E, 3) Å, 0 < length; those beyond the cutoff add nothing
   Tensor senders, receivers;    // (E,) int64
-  Tensor first_edge;            // (n_atoms + 1,) int64: those of receiver i are first_edge[i] … first_edge[i + 1] − 1; then
-                                // nobody looks up whether indices are in range. Undefined: any order, and somebody looks
-  Tensor sender, receiver;      // (N, K) θ and (n_atoms, K) θ'; rows from n_atoms on only send
+  Tensor first_edge;    // (n_atoms + 1,) int64: those of receiver i are first_edge[i] … first_edge[i + 1] − 1; then
+                        // nobody looks up whether indices are in range. Undefined: any order, and somebody looks
+  Tensor sender, receiver;    // (N, K) θ and (n_atoms, K) θ'; rows from n_atoms on only send
 
   int64_t n_atoms() const { return receiver.size(0); }
   int64_t n_senders() const { return sender.size(0); }

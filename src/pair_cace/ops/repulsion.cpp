@@ -13,7 +13,7 @@ namespace pair_cace {
 
 namespace {
 
-constexpr double coulomb = 14.399645;          // e² / (4π ε0), eV Å
+constexpr double coulomb = 14.399645;           // e² / (4π ε0), eV Å
 constexpr double screening_length = 0.46850;    // Å
 constexpr double amplitudes[] = {0.18175, 0.50986, 0.28022, 0.02817};
 constexpr double decays[] = {3.19980, 0.94229, 0.40290, 0.20162};
@@ -28,8 +28,7 @@ ValueAndSlope switched_off(const Tensor &r, const Repulsion &repulsion)
   const double p = repulsion.exponent;
   const Tensor x = r / repulsion.cutoff;
   const Tensor power = at::pow(x, p - 1);
-  const Tensor value =
-      1.0 - power * x * (0.5 * (p + 1) * (p + 2) - x * (p * (p + 2) - x * (0.5 * p * (p + 1))));
+  const Tensor value = 1.0 - power * x * (0.5 * (p + 1) * (p + 2) - x * (p * (p + 2) - x * (0.5 * p * (p + 1))));
   const Tensor slope = power * (x - 1.0).square() * (-0.5 * p * (p + 1) * (p + 2) / repulsion.cutoff);
   const Tensor is_inside = r < repulsion.cutoff, zero = at::zeros_like(r);
   return {at::where(is_inside, value, zero), at::where(is_inside, slope, zero)};
@@ -65,7 +64,8 @@ Tensor repulsion_energies(const Repulsion &repulsion, const Surroundings &atoms,
   const Tensor r = at::linalg_vector_norm(vectors, 2, 1);
   const Tensor charges = species.to(at::kDouble), powers = at::pow(charges, 0.23);
   const Tensor z = charges.index_select(0, senders) * charges.index_select(0, receivers);
-  const Tensor inverse_length = (powers.index_select(0, senders) + powers.index_select(0, receivers)) / screening_length;
+  const Tensor inverse_length =
+      (powers.index_select(0, senders) + powers.index_select(0, receivers)) / screening_length;
   const ValueAndSlope phi = screened(r, inverse_length), f = switched_off(r, repulsion);
   const Tensor half = z * (0.5 * coulomb) / r;    // each end of a pair has half of its energy
   const Tensor pairs = half * phi.value * f.value;

@@ -1,7 +1,7 @@
 // From what LAMMPS holds (positions, types, full neighbour list) to the edge list of the model.
 #pragma once
 
-#include "edge_list.h"
+#include "exported/edge_list.h"
 #include "ops/neighbors/contacts.h"
 
 #include <stdexcept>

@@ -34,12 +34,11 @@ void PairCACE::compute(int eflag, int vflag)
   const bool deviates = n_models > 1 && wants_deviation();
   outside_.start_step();
   if (deviates) deviation_.start(n_models, atom->nlocal, atom->nghost);
-  const int n_driving = settings_.first_drives ? 1 : n_models;
-  for (int k = 0; k < (deviates ? n_models : n_driving); ++k) {
+  for (int k = 0; k < (deviates ? n_models : n_driving()); ++k) {
     evaluate(k, vflag_global || deviates);
     if (k == 0 && outside_.is_watching()) finish_watching();
-    if (k < n_driving) {
-      const double share = energy_unit_ / n_driving;
+    if (k < n_driving()) {
+      const double share = energy_unit_ / n_driving();
       add_forces(share);
       tally(k, share);
     }
@@ -74,6 +73,17 @@ void PairCACE::evaluate(int k, bool wants_virial)
 void PairCACE::describe(std::vector<double> &descriptors)
 {
   with_edges_for(0, false, [&] { models_[0]->describe(edges_, exchange_for(0), descriptors); });
+}
+
+void PairCACE::predict(const std::vector<std::string> &names, std::vector<double> &values)
+{
+  std::vector<double> found;
+  for (int k = 0; k < n_driving(); ++k) {
+    with_edges_for(k, false, [&] { models_[k]->predict(edges_, exchange_for(k), names, found); });
+    const std::size_t n = rows_.n_local * names.size();
+    if (k == 0) values.assign(n, 0.0);
+    for (std::size_t i = 0; i < n; ++i) values[i] += found[i] / n_driving();
+  }
 }
 
 // What the edges of the first model say of this step.

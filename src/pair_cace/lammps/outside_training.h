@@ -4,9 +4,9 @@
 // energies are asked for.
 #pragma once
 
-#include "edge_list.h"
+#include "exported/edge_list.h"
 #include "ops/neighbors/contacts.h"
-#include "training_extent.h"
+#include "exported/training_extent.h"
 
 #include <array>
 #include <limits>

@@ -1,9 +1,10 @@
-// Entry point of caceplugin.so: tells LAMMPS about `pair_style cace` and `compute cace/descriptors`.
+// Entry point of caceplugin.so: tells LAMMPS about `pair_style cace` and its computes.
 
 #include "compute_descriptors.h"
+#include "compute_outputs.h"
 #include "lammps_plugin_abi.h"
 #include "ops/memory.h"
-#include "own_blas.h"
+#include "exported/own_blas.h"
 #include "pair_cace.h"
 
 #include "lammps.h"
@@ -19,6 +20,12 @@ void *create_descriptors(void *lmp, int narg, char **arg)
 {
   return static_cast<LAMMPS_NS::Compute *>(new LAMMPS_NS::ComputeCACEDescriptors(static_cast<LAMMPS_NS::LAMMPS *>(lmp),
                                                                                  narg, arg));
+}
+
+void *create_outputs(void *lmp, int narg, char **arg)
+{
+  return static_cast<LAMMPS_NS::Compute *>(new LAMMPS_NS::ComputeCACEOutputs(static_cast<LAMMPS_NS::LAMMPS *>(lmp),
+                                                                             narg, arg));
 }
 
 }    // namespace
@@ -45,5 +52,10 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   plugin.name = "cace/descriptors";
   plugin.info = "Invariants of atoms in a CACE potential, pair_cace " PAIR_CACE_VERSION;
   plugin.creator.v2 = create_descriptors;
+  (*register_plugin)(&plugin, lmp);
+
+  plugin.name = "cace/atom";
+  plugin.info = "What a CACE potential predicts of every atom, pair_cace " PAIR_CACE_VERSION;
+  plugin.creator.v2 = create_outputs;
   (*register_plugin)(&plugin, lmp);
 }

@@ -1,7 +1,7 @@
 #include "compute_descriptors.h"
 
 #include "pair_cace.h"
-#include "principal_components.h"
+#include "exported/principal_components.h"
 
 #include "atom.h"
 #include "comm.h"

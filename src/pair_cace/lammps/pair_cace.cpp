@@ -82,10 +82,24 @@ void PairCACE::use_models(const pair_cace::PairCoefficients &coefficients,
   coefficients_ = coefficients;
   if (!allocated) allocate();
   map_element2type(atom->ntypes, pair_cace::pointers(coefficients_.elements).data());
+  outputs_.clear();
+  for (const std::string &name : models_[0]->info().outputs) {
+    const auto has = [&](const std::string &known) { return known == name; };
+    const bool all_have = std::all_of(models_.begin(), models_.begin() + n_driving(), [&](const auto &model) {
+      return std::any_of(model->info().outputs.begin(), model->info().outputs.end(), has);
+    });
+    if (all_have) outputs_.push_back(name);
+  }
   nextra = models_.size() > 1 ? static_cast<int>(pvector_.size()) : 0;
   pvector_ = {};
   pvector = pvector_.data();    // also for a `compute pair` that was made for a committee before
   pair_cace::log_models(lmp, coefficients_, models_);
+}
+
+// Of a committee, the models that forces are the mean of.
+int PairCACE::n_driving() const
+{
+  return settings_.first_drives ? 1 : static_cast<int>(models_.size());
 }
 
 // ---- before a run ------------------------------------------------------------------------------

@@ -29,6 +29,10 @@ struct ExportedModel::Loaded {
                                               GhostExchange *exchange) const;
   at::Tensor features(const at::Tensor &vectors, const at::Tensor &senders, const at::Tensor &receivers,
                       const at::Tensor &species, int64_t n_atoms, GhostExchange *exchange) const;
+  // (n_atoms, names)
+  at::Tensor outputs(const at::Tensor &vectors, const at::Tensor &senders, const at::Tensor &receivers,
+                     const at::Tensor &species, int64_t n_atoms, GhostExchange *exchange,
+                     const std::vector<std::string> &names) const;
 
  private:
   // A method of the TorchScript module that takes edges.

@@ -1,8 +1,7 @@
-// The keywords of `pair_style cace` and the arguments of its pair_coeff.
+// The arguments of the pair_coeff of `pair_style cace`, and the models that they name.
 #pragma once
 
-#include "exported_model.h"
-#include "outside_training.h"
+#include "exported/exported_model.h"
 
 #include <memory>
 #include <string>
@@ -16,24 +15,6 @@ namespace pair_cace {
 
 // With a space between them.
 std::string joined(const std::vector<std::string> &words);
-
-enum class NeighborChoice { own, lammps, automatic };
-
-struct PairSettings {
-  DeviceChoice device;
-  NeighborChoice neighbors = NeighborChoice::automatic;    // whose lists: on a GPU our own, otherwise LAMMPS'
-  bool extrapolate = false;                                // to elements between two that the model was trained on
-  bool first_drives = false;                               // of a committee: its first model, otherwise the mean
-  int deviation_every = 0;                                 // steps; 0: no file
-  std::string deviation_file;
-  OutsideChoice outside = OutsideChoice::warn;    // of what the models were trained on
-};
-
-// error->all on unknown keywords and values.
-PairSettings read_settings(LAMMPS_NS::LAMMPS *lmp, int narg, char **arg);
-
-// The keywords that give these settings.
-std::vector<std::string> words_of(const PairSettings &settings);
 
 // Words as LAMMPS takes them.
 std::vector<char *> pointers(std::vector<std::string> &words);

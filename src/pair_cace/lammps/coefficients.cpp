@@ -1,4 +1,4 @@
-#include "pair_settings.h"
+#include "coefficients.h"
 
 #include "chemical_symbols.h"
 #include "ops/cuda/cuda_kernels.h"
@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
-#include <utility>
 
 namespace pair_cace {
 
@@ -23,118 +22,6 @@ std::string joined(const std::vector<std::string> &words)
   std::string text;
   for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
   return text;
-}
-
-namespace {
-
-template <class Value>
-Value one_of(LAMMPS *lmp, const std::string &keyword, const std::string &found,
-             const std::vector<std::pair<std::string, Value>> &choices)
-{
-  std::string names;
-  for (const auto &[name, value] : choices) {
-    if (name == found) return value;
-    names += (names.empty() ? "" : name == choices.back().first ? " or " : ", ") + name;
-  }
-  lmp->error->all(FLERR, "Pair style cace: expected {} after '{}', got '{}'", names, keyword, found);
-}
-
-// cpu, cuda, cuda:N or auto.
-DeviceChoice device_of(LAMMPS *lmp, const std::string &word)
-{
-  const std::string prefix = "cuda:";
-  if (word.rfind(prefix, 0) == 0 && utils::is_integer(word.substr(prefix.size())) && word[prefix.size()] != '-')
-    return {DeviceKind::cuda, utils::inumeric(FLERR, word.substr(prefix.size()), false, lmp)};
-  return {one_of<DeviceKind>(lmp, "device", word,
-                             {{"cpu", DeviceKind::cpu},
-                              {"cuda", DeviceKind::cuda},
-                              {"cuda:N", DeviceKind::cuda},
-                              {"auto", DeviceKind::automatic}})};
-}
-
-std::string word_of(DeviceChoice device)
-{
-  if (device.kind == DeviceKind::cpu) return "cpu";
-  if (device.kind == DeviceKind::automatic) return "auto";
-  return device.index < 0 ? "cuda" : "cuda:" + std::to_string(device.index);
-}
-
-const std::vector<std::pair<std::string, OutsideChoice>> choices_of_outside{
-    {"stop", OutsideChoice::stop}, {"warn", OutsideChoice::warn}, {"ignore", OutsideChoice::ignore}};
-
-std::string word_of(OutsideChoice choice)
-{
-  return std::find_if(choices_of_outside.begin(), choices_of_outside.end(),
-                      [&](const auto &known) { return known.second == choice; })
-      ->first;
-}
-
-bool lies_between(const std::string &symbol, const std::vector<std::string> &trained)
-{
-  const auto [low, high] = std::minmax_element(trained.begin(), trained.end(), [](const auto &a, const auto &b) {
-    return atomic_number(a) < atomic_number(b);
-  });
-  const int number = atomic_number(symbol);
-  return atomic_number(*low) < number && number < atomic_number(*high);
-}
-
-}    // namespace
-
-PairSettings read_settings(LAMMPS *lmp, int narg, char **arg)
-{
-  PairSettings settings;
-  for (int k = 0; k < narg;) {
-    const std::string keyword = arg[k++];
-    const auto next = [&] { return k < narg ? std::string(arg[k++]) : std::string(); };
-    if (keyword == "device") {
-      settings.device = device_of(lmp, next());
-    } else if (keyword == "neighbors") {
-      settings.neighbors = one_of<NeighborChoice>(
-          lmp, keyword, next(),
-          {{"own", NeighborChoice::own}, {"lammps", NeighborChoice::lammps}, {"auto", NeighborChoice::automatic}});
-    } else if (keyword == "extrapolate") {
-      settings.extrapolate = one_of<bool>(lmp, keyword, next(), {{"yes", true}, {"no", false}});
-    } else if (keyword == "committee") {
-      settings.first_drives = one_of<bool>(lmp, keyword, next(), {{"mean", false}, {"first", true}});
-    } else if (keyword == "outside") {
-      settings.outside = one_of<OutsideChoice>(lmp, keyword, next(), choices_of_outside);
-    } else if (keyword == "deviation") {
-      const std::string every = next();
-      settings.deviation_file = next();
-      // A number of more than nine digits may not fit an int.
-      if (!utils::is_integer(every) || every.size() > 9 || std::stoi(every) < 1 || settings.deviation_file.empty())
-        lmp->error->all(FLERR,
-                        "Pair style cace: expected 'deviation N file' with N steps of at least "
-                        "1, got 'deviation {} {}'",
-                        every, settings.deviation_file);
-      settings.deviation_every = utils::inumeric(FLERR, every, false, lmp);
-    } else {
-      lmp->error->all(FLERR,
-                      "Pair style cace: expected one of the keywords device, neighbors, "
-                      "extrapolate, outside, committee and deviation, got '{}'",
-                      keyword);
-    }
-  }
-  return settings;
-}
-
-std::vector<std::string> words_of(const PairSettings &settings)
-{
-  std::vector<std::string> words{"device",
-                                 word_of(settings.device),
-                                 "neighbors",
-                                 settings.neighbors == NeighborChoice::own      ? "own"
-                                 : settings.neighbors == NeighborChoice::lammps ? "lammps"
-                                                                                : "auto",
-                                 "extrapolate",
-                                 settings.extrapolate ? "yes" : "no",
-                                 "committee",
-                                 settings.first_drives ? "first" : "mean",
-                                 "outside",
-                                 word_of(settings.outside)};
-  if (settings.deviation_every > 0)
-    words.insert(words.end(), {"deviation", std::to_string(settings.deviation_every), settings.deviation_file});
-  return words;
 }
 
 std::vector<char *> pointers(std::vector<std::string> &words)
@@ -209,6 +96,19 @@ std::vector<std::unique_ptr<ExportedModel>> load_models(LAMMPS *lmp, const std::
     problem = ", on " + std::to_string(n_failed) + " of " + std::to_string(n_ranks) + " MPI ranks" + problem;
   return {};
 }
+
+namespace {
+
+bool lies_between(const std::string &symbol, const std::vector<std::string> &trained)
+{
+  const auto [low, high] = std::minmax_element(trained.begin(), trained.end(), [](const auto &a, const auto &b) {
+    return atomic_number(a) < atomic_number(b);
+  });
+  const int number = atomic_number(symbol);
+  return atomic_number(*low) < number && number < atomic_number(*high);
+}
+
+}    // namespace
 
 std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &coefficients,
                                          const std::vector<std::unique_ptr<ExportedModel>> &models, bool extrapolate)

@@ -3,12 +3,13 @@
 #ifndef LMP_PAIR_CACE_H
 #define LMP_PAIR_CACE_H
 
+#include "coefficients.h"
 #include "committee_deviation.h"
-#include "exported_model.h"
+#include "exported/exported_model.h"
 #include "lammps_edges.h"
 #include "outside_training.h"
-#include "own_neighbors.h"
-#include "pair_settings.h"
+#include "exported/own_neighbors.h"
+#include "settings.h"
 #include "rank_exchange.h"
 
 #include "pair.h"
@@ -36,7 +37,11 @@ class PairCACE : public Pair {
   // Invariants of the local rows, (n_local_rows, n_descriptors) float64, by the first model; for the
   // configuration of the last step. All ranks call it.
   void describe(std::vector<double> &descriptors);
-  int64_t id_of_models() const { return id_of_models_; }    // another one after every pair_coeff
+  // The named outputs of the local rows, (n_local_rows, names) float64: the mean of the models that drive the run, for the
+  // configuration of the last step. All ranks call it.
+  void predict(const std::vector<std::string> &names, std::vector<double> &values);
+  const std::vector<std::string> &outputs() const { return outputs_; }    // the names that all of these have
+  int64_t id_of_models() const { return id_of_models_; }                  // another one after every pair_coeff
   int n_descriptors() const { return models_.empty() ? 0 : models_[0]->info().n_descriptors; }
   int n_local_rows() const { return rows_.n_local; }
   int atom_of_row(int row) const { return rows_.atoms[row]; }
@@ -61,9 +66,10 @@ class PairCACE : public Pair {
   pair_cace::PairCoefficients coefficients_;
   std::vector<std::unique_ptr<pair_cace::ExportedModel>> models_;    // several: a committee
   int64_t id_of_models_ = 0;
-  std::vector<int> atomic_numbers_;    // by type, 0 where pair_coeff says NULL
-  int hidden_groups_ = 0;              // bits of groups that neigh_modify excludes from all
-  double energy_unit_ = 1.0;           // LAMMPS energy unit per eV
+  std::vector<std::string> outputs_;    // that all driving models have
+  std::vector<int> atomic_numbers_;     // by type, 0 where pair_coeff says NULL
+  int hidden_groups_ = 0;               // bits of groups that neigh_modify excludes from all
+  double energy_unit_ = 1.0;            // LAMMPS energy unit per eV
 
   pair_cace::RankExchange exchange_;
   pair_cace::Rows rows_;
@@ -94,6 +100,7 @@ class PairCACE : public Pair {
   void allocate();
   void use_models(const pair_cace::PairCoefficients &coefficients,
                   std::vector<std::unique_ptr<pair_cace::ExportedModel>> models);
+  int n_driving() const;
   void prepare_exchange();
   void watch_outside();
   void finish_watching();

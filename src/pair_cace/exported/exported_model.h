@@ -22,6 +22,7 @@ struct ModelInfo {
   bool has_kernels = true;              // the compiled kernels know all of its terms
   std::vector<std::string> elements;    // chemical symbols the model was trained on
   std::string dtype;                    // float32 | float64
+  std::vector<std::string> outputs;     // names of what it predicts of every atom besides energies
   TrainingExtent trained_on;
 };
 
@@ -54,6 +55,11 @@ class ExportedModel {
   // Invariants of the receivers, (n_atoms, n_descriptors): (n_radial, N_B, C, T+1) with the last fastest.
   // Throws std::runtime_error if the model fails.
   void describe(const EdgeList &edges, GhostExchange *exchange, std::vector<double> &out) const;
+
+  // The named outputs of the receivers, (n_atoms, names). Throws std::runtime_error if the model fails or a value is not
+  // finite.
+  void predict(const EdgeList &edges, GhostExchange *exchange, const std::vector<std::string> &names,
+               std::vector<double> &out) const;
 
   struct Loaded;    // loaded_model.h
   const Loaded &loaded() const { return *loaded_; }

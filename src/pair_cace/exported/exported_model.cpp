@@ -74,9 +74,10 @@ torch::jit::Module load(const std::string &path, at::Device device, torch::jit::
 ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int rank_on_machine)
 {
   const at::Device device = pick_device(choice, rank_on_machine);
-  torch::jit::ExtraFilesMap files{
-      {"format_version", ""}, {"cutoff", ""},   {"elements", ""},    {"n_layers", ""}, {"values_per_ghost", ""},
-      {"n_descriptors", ""},  {"portable", ""}, {"has_kernels", ""}, {"dtype", ""},    {"training_extent", ""}};
+  torch::jit::ExtraFilesMap files{{"format_version", ""}, {"cutoff", ""},           {"elements", ""},
+                                  {"n_layers", ""},       {"values_per_ghost", ""}, {"n_descriptors", ""},
+                                  {"portable", ""},       {"has_kernels", ""},      {"outputs", ""},
+                                  {"dtype", ""},          {"training_extent", ""}};
   torch::jit::Module module = load(path, device, files);
 
   const int version = number_of<int>(text_of(files, "format_version", path), "format_version");
@@ -95,6 +96,9 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
   info.dtype = text_of(files, "dtype", path);
   std::istringstream symbols(text_of(files, "elements", path));
   for (std::string symbol; symbols >> symbol;) info.elements.push_back(symbol);
+  std::istringstream outputs(files.at("outputs"));
+  for (std::string line; std::getline(outputs, line);)
+    if (const std::string name = line.substr(0, line.find(' ')); !name.empty()) info.outputs.push_back(name);
   info.trained_on = read_training_extent(files.at("training_extent"));
 
   module.eval();
@@ -204,6 +208,19 @@ at::Tensor ExportedModel::Loaded::features(const at::Tensor &vectors, const at::
   });
 }
 
+at::Tensor ExportedModel::Loaded::outputs(const at::Tensor &vectors, const at::Tensor &senders,
+                                          const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
+                                          GhostExchange *exchange, const std::vector<std::string> &names) const
+{
+  c10::InferenceMode no_derivatives;
+  return explaining_errors(device, n_atoms, senders.size(0), [&] {
+    const auto found = call("atom_outputs", vectors, senders, receivers, species, n_atoms, exchange).toGenericDict();
+    std::vector<at::Tensor> columns;
+    for (const std::string &name : names) columns.push_back(found.at(name).toTensor());
+    return at::stack(columns, 1);
+  });
+}
+
 namespace {
 
 // An edge list as tensors on a device; those on the host borrow its memory.
@@ -242,6 +259,19 @@ void ExportedModel::describe(const EdgeList &edges, GhostExchange *exchange, std
   copy_values(loaded_->features(on_device.vectors, on_device.senders, on_device.receivers, on_device.species,
                                 edges.n_atoms, exchange),
               out);
+}
+
+void ExportedModel::predict(const EdgeList &edges, GhostExchange *exchange, const std::vector<std::string> &names,
+                            std::vector<double> &out) const
+{
+  const EdgeTensors on_device(edges, loaded_->device);
+  copy_values(loaded_->outputs(on_device.vectors, on_device.senders, on_device.receivers, on_device.species,
+                               edges.n_atoms, exchange, names),
+              out);
+  for (int64_t k = 0; k < edges.n_atoms * std::ssize(names); ++k)
+    if (!std::isfinite(out[k]))
+      throw std::runtime_error("expected finite values of " + names[k % names.size()] + ", got " +
+                               std::to_string(out[k]) + "; the simulation has left the range of the model");
 }
 
 void check_energies(const std::vector<double> &energies, int64_t n_atoms)
