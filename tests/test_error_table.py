@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from pair_cace.composition import compositions, energies_after_E0, systems
 from pair_cace.error_table import digits, error_rows, errors_as_json, percent
-from pair_cace.evaluation import TO_GPA, Evaluation
+from pair_cace.evaluation import Evaluation
 from pair_cace.plotting import COLOURS, _colours, plot_learning_curves, plot_parity
+from pair_cace.quantities import TO_GPA
 from pair_cace.spread import spreads_of
 
 WATER, ICE, METHANE = [8, 1, 1], [1, 8, 1, 8, 1, 1], [6, 1, 1, 1, 1]

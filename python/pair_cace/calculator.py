@@ -21,6 +21,7 @@ from .nn.elements import elements_between
 from .operations import has_cuda_kernels
 from .outside import OutsideWatch
 
+NAMES_OF_ASE = {"charge": "charges", "magnetic_moment": "magmoms"}  # of outputs that it knows
 SKIN = 1.0  # Å, of neighbour lists on a GPU
 
 
@@ -38,7 +39,8 @@ class CACECalculator(Calculator):
              were closer, and how close, is in ``outside.contacts``
 
     Gives energy, free_energy (the same), forces, stress (cells with three lattice vectors) and
-    energies (per atom), in ASE units. Raises CaceError for an element that the model was not
+    energies (per atom), in ASE units, and every output of the model under its name, (N,) in its unit;
+    those called charge or magnetic_moment under ASE's names, charges and magmoms, too. Raises CaceError for an element that the model was not
     trained on and for structures that make no sense (NaN positions, atoms at the same place).
     """
 
@@ -61,6 +63,13 @@ class CACECalculator(Calculator):
         self.model, self.info = load_model(model, device)
         if dtype is not None:
             self._change_precision(dtype)
+        outputs = self.info.hyperparameters.outputs
+        self.implemented_properties = [
+            *CACECalculator.implemented_properties,
+            *dict.fromkeys(
+                alias for name in outputs for alias in (name, NAMES_OF_ASE.get(name, name))
+            ),
+        ]
         self.outside = OutsideWatch(outside, self.info.trained_on, self.info.cutoff)
         self.device = device
         self.neighbors = self._own_neighbors()
@@ -126,6 +135,9 @@ class CACECalculator(Calculator):
             "energies": prediction.atom_energies.cpu().numpy(),
             "forces": prediction.forces.cpu().numpy(),
         }
+        for name, values in prediction.outputs.items():
+            self.results[name] = values.cpu().numpy()
+            self.results.setdefault(NAMES_OF_ASE.get(name, name), self.results[name])
         if self.atoms.cell.rank == 3:
             stress = prediction.stresses[0].cpu().numpy()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

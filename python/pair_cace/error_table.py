@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .evaluation import Evaluation
 from .spread import share_of_spread, spreads_of
-
-_ORDER = ("energy", "energy, shifted", "force", "force on", "stress")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ def error_rows(found: Mapping[str, Evaluation], E0: Mapping[str, float]) -> list
             row = rows.setdefault((quantity, unit), ErrorRow(quantity, unit, factor, {}))
             share = share_of_spread(quantity, pairs, spreads)
             row.errors[name] = Error(factor * pairs.rmse, factor * pairs.mae, share)
-    return sorted(rows.values(), key=lambda row: _ORDER.index(_kind(row.quantity)))
+    order = [quantity.name for one in found.values() for quantity in one.quantities]
+    return sorted(rows.values(), key=lambda row: order.index(_kind(row.quantity)))
 
 
 def errors_as_json(rows: list[ErrorRow], name: str) -> dict[str, dict[str, Any]]:
@@ -85,4 +85,4 @@ def _or_null(value: float) -> float | None:
 
 
 def _kind(quantity: str) -> str:
-    return "force on" if quantity.startswith("force on") else quantity
+    return re.split(r", shifted$| on ", quantity)[0]

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import ase.units
 import numpy as np
 import torch
 from ase.data import chemical_symbols
@@ -17,9 +16,7 @@ from .data.graph import Graph
 from .data.labels import Labels
 from .data.reading import Frame
 from .nn.derivatives import predict
-
-QUANTITIES = ("energies", "forces", "stresses")
-TO_GPA = 1.0 / ase.units.GPa  # from eV/Å³
+from .quantities import ENERGY, OF_ENERGY, Quantity
 
 
 @dataclass(frozen=True)
@@ -46,13 +43,15 @@ class Pairs:
 class Evaluation:
     """Labels and predictions of S frames with N atoms in all, and how far they are apart.
 
-    Labels are NaN where there are none; quantities without any are None.
+    Labels are NaN where there are none; quantities without any are None. Both are by the columns of
+    ``quantities``: energies (S,) eV, forces (N, 3) eV/Å, stresses (S, 3, 3) eV/Å³, outputs (N,).
     """
 
     atoms_of_frames: np.ndarray  # (S,) how many
     species: np.ndarray  # (N,)
-    labels: dict[str, np.ndarray]  # energies (S,) eV, forces (N, 3) eV/Å, stresses (S, 3, 3) eV/Å³
+    labels: dict[str, np.ndarray]
     predicted: dict[str, np.ndarray]
+    quantities: tuple[Quantity, ...] = OF_ENERGY
 
     @property
     def n_frames(self) -> int:
@@ -63,28 +62,42 @@ class Evaluation:
         return int(self.atoms_of_frames.sum())
 
     @cached_property
+    def pairs(self) -> dict[str, Pairs | None]:
+        """By the names of ``quantities``: a value per frame of energies per atom, in eV/atom, else one
+        per component."""
+        return {
+            quantity.name: self._pairs(
+                quantity.column, self.atoms_of_frames if quantity is ENERGY else 1.0
+            )
+            for quantity in self.quantities
+        }
+
+    @property
     def energy_per_atom(self) -> Pairs | None:
         """eV/atom, one value per frame."""
-        return self._pairs("energies", divisor=self.atoms_of_frames)
+        return self.pairs["energy"]
 
-    @cached_property
+    @property
     def force(self) -> Pairs | None:
         """eV/Å, one value per component."""
-        return self._pairs("forces")
+        return self.pairs["force"]
 
-    @cached_property
+    @property
     def stress(self) -> Pairs | None:
         """eV/Å³, one value per component."""
-        return self._pairs("stresses")
+        return self.pairs["stress"]
 
-    @cached_property
-    def force_by_element(self) -> dict[str, Pairs]:
-        """As ``force``, of the elements that have labels."""
+    def by_element(self, quantity: Quantity) -> dict[str, Pairs]:
+        """``pairs`` of a quantity that atoms have, of the elements that have labels."""
         found = {
-            chemical_symbols[z]: self._pairs("forces", select=self.species == z)
+            chemical_symbols[z]: self._pairs(quantity.column, select=self.species == z)
             for z in np.unique(self.species)
         }
         return {symbol: pairs for symbol, pairs in found.items() if pairs}
+
+    def labelled_species(self, quantity: Quantity) -> np.ndarray:
+        """Atomic numbers of the values of an output in ``pairs``."""
+        return self.species[np.isfinite(self.labels[quantity.column])]
 
     @cached_property
     def energy_errors_of_frames(self) -> np.ndarray:
@@ -108,13 +121,16 @@ class Evaluation:
         atoms = np.repeat(chosen, self.atoms_of_frames)
 
         def part(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            return {name: x[atoms if name == "forces" else chosen] for name, x in values.items()}
+            return {
+                q.column: values[q.column][atoms if q.per_atom else chosen] for q in self.quantities
+            }
 
         return Evaluation(
             self.atoms_of_frames[chosen],
             self.species[atoms],
             part(self.labels),
             part(self.predicted),
+            self.quantities,
         )
 
     def by(self, groups: Sequence[str]) -> dict[str, "Evaluation"]:
@@ -123,13 +139,15 @@ class Evaluation:
         return {name: self.of_frames(names == name) for name in dict.fromkeys(groups)}
 
     def predicted_frames(self) -> Iterator[dict[str, np.ndarray]]:
-        """energy, forces (N, 3) and stress (3, 3) of frame after frame."""
-        found = self.predicted
+        """energy, forces (N, 3), stress (3, 3) and outputs (N,) of frame after frame."""
         ends = np.cumsum(self.atoms_of_frames)[:-1]
-        for energy, forces, stress in zip(
-            found["energies"], np.split(found["forces"], ends), found["stresses"], strict=True
-        ):
-            yield {"energy": energy, "forces": forces, "stress": stress}
+        columns = {
+            q.label: np.split(values, ends) if q.per_atom else values
+            for q in self.quantities
+            for values in [self.predicted[q.column]]
+        }
+        for values in zip(*columns.values(), strict=True):
+            yield dict(zip(columns, values))
 
     @property
     def energy_shift(self) -> float:
@@ -143,27 +161,24 @@ class Evaluation:
         return Pairs(pairs.reference, pairs.predicted - self.energy_shift)
 
     def errors(self) -> dict[str, float]:
-        """``energy_rmse`` and ``energy_mae`` eV/atom, ``force_...`` eV/Å, ``stress_...`` eV/Å³."""
-        quantities = {"energy": self.energy_per_atom, "force": self.force, "stress": self.stress}
+        """``energy_rmse`` and ``energy_mae`` eV/atom, ``force_...`` eV/Å, ``stress_...`` eV/Å³, and so on."""
         return {
             f"{name}_{kind}": getattr(pairs, kind)
-            for name, pairs in quantities.items() if pairs
+            for name, pairs in self.pairs.items() if pairs
             for kind in ("rmse", "mae")
         }  # fmt: skip
 
     def rows(self) -> Iterator[tuple[str, str, float, Pairs]]:
         """(quantity, unit, factor from eV and Å to the unit, values) for tables."""
-        if self.energy_per_atom:
-            yield "energy", "meV/atom", 1e3, self.energy_per_atom
-            if self.energy_per_atom.reference.size > 1:  # one value always fits its own shift
-                yield "energy, shifted", "meV/atom", 1e3, self.energy_per_atom_shifted
-        if self.force:
-            yield "force", "meV/Å", 1e3, self.force
-            for element, pairs in self.force_by_element.items():
-                yield f"force on {element}", "meV/Å", 1e3, pairs
-        if self.stress:
-            yield "stress", "meV/Å³", 1e3, self.stress
-            yield "stress", "GPa", TO_GPA, self.stress
+        for quantity in self.quantities:
+            pairs = self.pairs[quantity.name]
+            for unit, factor in quantity.scales if pairs else ():
+                yield quantity.name, unit, factor, pairs
+                if quantity is ENERGY and pairs.reference.size > 1:  # one always fits its own shift
+                    yield "energy, shifted", unit, factor, self.energy_per_atom_shifted
+                if quantity.per_atom:
+                    for element, of_element in self.by_element(quantity).items():
+                        yield f"{quantity.name} on {element}", unit, factor, of_element
 
 
 def graphs_of(
@@ -185,22 +200,27 @@ def evaluate(
     batches: Iterable[tuple[Graph, Labels]],
     device: torch.device | str = "cpu",
     on_batch=lambda n_structures: None,
+    quantities: tuple[Quantity, ...] = OF_ENERGY,
 ) -> Evaluation:
-    """Compare ``model`` with the labels that are there; ``on_batch`` hears of progress."""
+    """Compare ``model`` with the labels that are there; ``on_batch`` hears of progress.
+
+    quantities   those that the model predicts and graphs may have labels of
+    """
     columns: dict[str, list[np.ndarray]] = defaultdict(list)
     for graph, labels in batches:
         prediction = predict(model, graph.to(device))
         n_atoms = torch.bincount(graph.structure, minlength=graph.n_structures)
         columns["n_atoms"].append(n_atoms.numpy())
         columns["species"].append(graph.species.numpy())
-        for name in QUANTITIES:
-            columns[name].append(getattr(labels, name).numpy())
-            columns[f"predicted {name}"].append(getattr(prediction, name).cpu().numpy())
+        for quantity in quantities:
+            columns[quantity.column].append(quantity.of(labels).numpy())
+            columns[f"predicted {quantity.column}"].append(quantity.of(prediction).cpu().numpy())
         on_batch(graph.n_structures)
     found = {name: np.concatenate(values) for name, values in columns.items()}
     return Evaluation(
         found["n_atoms"],
         found["species"],
-        {name: found[name] for name in QUANTITIES},
-        {name: found[f"predicted {name}"] for name in QUANTITIES},
+        {q.column: found[q.column] for q in quantities},
+        {q.column: found[f"predicted {q.column}"] for q in quantities},
+        quantities,
     )

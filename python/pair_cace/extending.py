@@ -1,4 +1,4 @@
-"""Terms of your own, each one file: message terms, radial bases, losses.
+"""Terms of your own, each one file: message terms, radial bases, losses, outputs.
 
 A file defines a class or a function, and one line registers it:
 
@@ -22,17 +22,21 @@ from .errors import CaceError
 from .nn.angular import triples_up_to
 from .nn.atomic_basis import degree_of_each_triple, mix_radial, sum_over_neighbors
 from .nn.edges import Edges
+from .nn.heads import ATOM_OUTPUTS, AtomOutput, OutputSettings
 from .nn.invariants import number_of_invariants
 from .nn.messages import MESSAGES, MessageTerm
 from .nn.radial import RADIAL_BASES, RadialBasis
 from .training.losses import LOSSES
 
 __all__ = [
+    "ATOM_OUTPUTS",
     "LOSSES",
     "MESSAGES",
     "RADIAL_BASES",
+    "AtomOutput",
     "Edges",
     "MessageTerm",
+    "OutputSettings",
     "RadialBasis",
     "degree_of_each_triple",
     "load_terms",
@@ -66,5 +70,5 @@ def load_terms(path: pathlib.Path) -> None:
         del sys.modules[name]
         raise CaceError(
             f"the file {path} cannot be run: {type(error).__name__}: {error}; it should register message "
-            "terms, radial bases or losses, see pair_cace.extending"
+            "terms, radial bases, losses or outputs, see pair_cace.extending"
         ) from error

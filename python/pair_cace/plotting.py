@@ -11,11 +11,13 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
+from ase.data import chemical_symbols  # noqa: E402
 from matplotlib.ticker import LogLocator, NullFormatter  # noqa: E402
 
 from .composition import compositions, energies_after_E0  # noqa: E402
-from .evaluation import TO_GPA, Evaluation, Pairs  # noqa: E402
+from .evaluation import Evaluation, Pairs  # noqa: E402
 from .files import written_whole  # noqa: E402
+from .quantities import ENERGY, FORCE, Quantity, known_to  # noqa: E402
 
 # Of the commonest compositions; all others are grey.
 COLOURS = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "black", "C8", "C9")
@@ -29,23 +31,22 @@ def plot_parity(
     Energies are per atom, after ``E0`` (eV by element), coloured by composition. A constant that
     predictions lack, as those of published models do, is added if it is most of their error.
     """
-    panels = [
-        name
-        for name in ("energy_per_atom", "force", "stress")
-        if getattr(evaluation, name) is not None
-    ]
+    panels = [quantity for quantity in evaluation.quantities if evaluation.pairs[quantity.name]]
     figure, axes = plt.subplots(
         1, len(panels), figsize=(4.2 * len(panels), 4.2), squeeze=False, layout="constrained"
     )
-    for axis, name in zip(axes[0], panels):
-        if name == "energy_per_atom":
+    for axis, quantity in zip(axes[0], panels):
+        if quantity is ENERGY:
             _energy_panel(axis, evaluation, E0)
-        elif name == "force":
-            _panel(axis, evaluation.force, "force", "eV/Å", 1e3, "meV/Å")
-        else:
-            stress = evaluation.stress
-            in_GPa = Pairs(TO_GPA * stress.reference, TO_GPA * stress.predicted)
-            _panel(axis, in_GPa, "stress", "GPa", 1.0, "GPa")
+            continue
+        pairs, (unit, factor) = evaluation.pairs[quantity.name], quantity.axes
+        shown = Pairs(factor * pairs.reference, factor * pairs.predicted)
+        error_unit, error_factor = quantity.scales[-1]
+        colours = {}
+        if quantity.is_output:
+            symbols = np.array(chemical_symbols)[evaluation.labelled_species(quantity)]
+            colours = _colours(symbols)
+        _panel(axis, shown, quantity.name, unit, error_factor / factor, error_unit, "", colours)
     figure.suptitle(title)
     _save(figure, path)
 
@@ -95,19 +96,21 @@ def _panel(
         legend = axis.legend(fontsize="x-small", markerscale=1.5, handletextpad=0.1)
         for handle in legend.legend_handles:
             handle.set_alpha(1.0)
-    axis.set_xlabel(f"reference {name} ({unit})")
-    axis.set_ylabel(f"predicted {name} ({unit})")
+    in_unit = f" ({unit})" if unit else ""
+    axis.set_xlabel(f"reference {name}{in_unit}")
+    axis.set_ylabel(f"predicted {name}{in_unit}")
     axis.set_title(f"RMSE {factor * pairs.rmse:.3g} {error_unit}{remark}", fontsize="medium")
     axis.ticklabel_format(useOffset=False)
     axis.tick_params(axis="x", labelrotation=30)
 
 
 def plot_learning_curve(rows: list[dict[str, float]], path: pathlib.Path) -> None:
-    """Errors of energy and forces against epochs; ``rows`` are those of metrics.csv."""
-    figure, axes = _curve_axes()
-    for axis, column in axes:
+    """Errors of energy, forces and outputs against epochs; ``rows`` are those of metrics.csv."""
+    outputs = [quantity for quantity in known_to(rows[0]) if quantity.is_output]
+    figure, axes = _curve_axes([ENERGY, FORCE, *outputs])
+    for axis, quantity in axes:
         for part in ("train", "valid"):
-            _curve(axis, rows, f"{part}_{column}", label=part)
+            _curve(axis, rows, part, quantity, label=part)
         for before, after in zip(rows, rows[1:]):
             if after["phase"] != before["phase"]:
                 axis.axvline(after["epoch"] + 0.5, color="0.8", linewidth=1, zorder=0)
@@ -117,34 +120,36 @@ def plot_learning_curve(rows: list[dict[str, float]], path: pathlib.Path) -> Non
 
 def plot_learning_curves(runs: Mapping[str, list[dict[str, float]]], path: pathlib.Path) -> None:
     """Validation errors of several runs laid over each other, those of training thin beneath."""
-    figure, axes = _curve_axes(height=4.4)
-    for axis, column in axes:
+    figure, axes = _curve_axes([ENERGY, FORCE], height=4.4)
+    for axis, quantity in axes:
         for number, (name, rows) in enumerate(runs.items()):
             style = {"color": f"C{number % 10}", "linestyle": ("-", "--", ":")[number // 10 % 3]}
-            _curve(axis, rows, f"train_{column}", linewidth=0.8, alpha=0.4, **style)
-            _curve(axis, rows, f"valid_{column}", label=name, **style)
+            _curve(axis, rows, "train", quantity, linewidth=0.8, alpha=0.4, **style)
+            _curve(axis, rows, "valid", quantity, label=name, **style)
         axis.legend(fontsize="small")
     figure.suptitle("validation; thin: training")
     _save(figure, path)
 
 
-def _curve_axes(height: float = 3.6):
-    """A figure, and (axis, column of metrics.csv without its part) of energies and of forces."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.4, height), layout="constrained")
-    columns = ("energy_rmse (eV/atom)", "force_rmse (eV/A)")
-    for axis, name in zip(axes, ("energy RMSE (meV/atom)", "force RMSE (meV/Å)")):
+def _curve_axes(quantities: list[Quantity], height: float = 3.6):
+    """A figure, and (axis, quantity)."""
+    n = len(quantities)
+    figure, axes = plt.subplots(1, n, figsize=(4.2 * n, height), layout="constrained")
+    for axis, quantity in zip(axes, quantities):
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel("epoch")
-        axis.set_ylabel(name)
-    return figure, list(zip(axes, columns))
+        unit = quantity.scales[-1][0]
+        axis.set_ylabel(f"{quantity.name} RMSE" + (f" ({unit})" if unit else ""))
+    return figure, list(zip(axes, quantities))
 
 
-def _curve(axis, rows: list[dict[str, float]], column: str, **style) -> None:
-    epochs = [row["epoch"] + 1 for row in rows]
-    axis.plot(epochs, [1e3 * row[column] for row in rows], **style)
+def _curve(axis, rows: list[dict[str, float]], part: str, quantity: Quantity, **style) -> None:
+    epochs, factor = [row["epoch"] + 1 for row in rows], quantity.scales[-1][1]
+    column = f"{part}_{quantity.metric('rmse')}"
+    axis.plot(epochs, [factor * row[column] for row in rows], **style)
 
 
 def _save(figure, path: pathlib.Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,10 +18,11 @@ class Spreads:
     energy: float  # eV/atom
     stress: float  # eV/Å³
     within_compositions: bool  # whether ``energy`` is that, or that of all energies after E0
+    outputs: Mapping[str, float] = field(default_factory=dict)  # in their units
 
 
 def spreads_of(evaluation: Evaluation, E0: Mapping[str, float]) -> Spreads:
-    """Standard deviations of energies per atom and of stresses.
+    """Standard deviations of energies per atom, of stresses, and of outputs about means of elements.
 
     Energies of one composition are compared with each other, since what tells compositions apart
     is easily learned; if fewer than half of the frames have another one of their composition, all
@@ -38,7 +39,12 @@ def spreads_of(evaluation: Evaluation, E0: Mapping[str, float]) -> Spreads:
         labels = labels[np.isfinite(labels).all(axis=(1, 2))].reshape(-1, 9)
         if len(labels) > 1:
             stress = _or_nan(np.sqrt(labels.var(axis=0, ddof=1).mean()))
-    return Spreads(energy, stress, within)
+    outputs = {
+        q.name: about_means(evaluation.labelled_species(q), evaluation.pairs[q.name].reference)[1]
+        for q in evaluation.quantities
+        if q.is_output and evaluation.pairs[q.name]
+    }
+    return Spreads(energy, stress, within, outputs)
 
 
 def share_of_spread(quantity: str, pairs: Pairs, spreads: Spreads) -> float:
@@ -46,11 +52,29 @@ def share_of_spread(quantity: str, pairs: Pairs, spreads: Spreads) -> float:
 
     Forces are compared with their own root mean square, which is what a model without forces errs.
     """
-    if quantity.startswith("force"):
+    name = quantity.partition(" on ")[0]
+    if name in spreads.outputs:
+        spread = spreads.outputs[name]
+    elif name == "force":
         spread = _or_nan(np.sqrt(np.mean(pairs.reference**2)))
     else:
         spread = spreads.stress if quantity == "stress" else spreads.energy
     return pairs.rmse / spread
+
+
+def about_means(groups: np.ndarray, values: np.ndarray) -> tuple[dict[int, float], float]:
+    """Means of ``values`` by group, and their standard deviation about them.
+
+    That about the mean of all if they are all as their groups, or else 1.
+    """
+    if not len(values):
+        return {}, 1.0
+    names, numbers = np.unique(groups, return_inverse=True)
+    means = np.bincount(numbers, values) / np.bincount(numbers)
+    spread = next(
+        (s for s in ((values - means[numbers]).std(), values.std()) if np.isfinite(_or_nan(s))), 1.0
+    )
+    return dict(zip(names.tolist(), means.tolist())), float(spread)
 
 
 def _energy_spread(energies: np.ndarray, groups: np.ndarray) -> tuple[float, bool]:

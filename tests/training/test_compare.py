@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from pair_cace.cli.compare import compare
 from pair_cace.errors import CaceError
-from pair_cace.evaluation import TO_GPA
+from pair_cace.quantities import TO_GPA
 from pair_cace.training.compare import differing_keys, read_runs, warnings
 from pair_cace.training.config import Config
 from pair_cace.training.report import write_report

@@ -10,7 +10,8 @@ import pytest
 from pair_cace.cli.train import print_report
 from pair_cace.composition import compositions
 from pair_cace.errors import CaceError
-from pair_cace.evaluation import TO_GPA, Evaluation
+from pair_cace.evaluation import Evaluation
+from pair_cace.quantities import TO_GPA
 from pair_cace.training import outcome as outcome_module
 from pair_cace.training.config import Config
 from pair_cace.training.report import Report, _by_group, _page, worst_frames, write_report

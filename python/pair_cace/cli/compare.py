@@ -77,7 +77,7 @@ def _print_tables(runs, differences) -> None:
 
 def _results(runs) -> Iterator[tuple[str, list[str]]]:
     from ..error_table import digits
-    from ..evaluation import TO_GPA
+    from ..training.compare import quantities_in
 
     def shown(value: float | None, factor: float = 1.0) -> str:
         return ABSENT if value is None else digits(factor * value)
@@ -87,8 +87,7 @@ def _results(runs) -> Iterator[tuple[str, list[str]]]:
     yield "epochs", [f"{len(run.rows)} of {run.epochs_asked}" for run in runs]
     yield "minutes", [shown(run.minutes) for run in runs]
     for part in ("valid", "test"):
-        for quantity, unit, factor in (
-            ("energy", "meV/atom", 1e3), ("force", "meV/Å", 1e3), ("stress", "GPa", TO_GPA)
-        ):  # fmt: skip
+        for quantity in quantities_in(runs):
             found = [run.valid_error if part == "valid" else run.test_error for run in runs]
-            yield f"{part} {quantity}, {unit}", [shown(error(quantity), factor) for error in found]
+            factor = quantity.scales[-1][1]
+            yield f"{part} {quantity.title}", [shown(error(quantity), factor) for error in found]

@@ -21,8 +21,8 @@ LABELS = ("energy", "forces", "stress")
 @json_option("Write the errors here as JSON, in eV and Å; those of stresses in GPa, too.")
 @click.option(
     "--write", "write_file", type=click.Path(path_type=pathlib.Path),
-    help="Write the frames here, as extended XYZ with the model's cace_energy, cace_forces and "
-    "cace_stress beside their labels.",
+    help="Write the frames here, as extended XYZ with the model's cace_energy, cace_forces, "
+    "cace_stress, and cace_NAME for every output, beside their labels.",
 )  # fmt: skip
 @click.option(
     "--by", metavar="KEY",
@@ -36,6 +36,10 @@ LABELS = ("energy", "forces", "stress")
 @click.option(
     "--stress-key", default="stress", show_default=True,
     help="Label of stresses, eV/Å³, tension positive. Frames without it are fine.",
+)  # fmt: skip
+@click.option(
+    "--output-key", "output_keys", multiple=True, metavar="NAME=LABEL",
+    help="Label of an output of the model, if it is not that of the training.",
 )  # fmt: skip
 @index_option
 @format_option
@@ -54,6 +58,7 @@ def evaluate_command(
     energy_key: str,
     forces_key: str,
     stress_key: str,
+    output_keys: tuple[str, ...],
     index: str,
     file_format: str | None,
     device: str,
@@ -63,8 +68,8 @@ def evaluate_command(
 
     MODEL is a checkpoint or an exported model. The table has root-mean-square and mean absolute
     errors of energy per atom, as it is and after the best constant shift per atom (models and data
-    often differ in the zero of energy), of forces, in all and by element, and of stresses. The plot
-    shows energies after E0 of the model, coloured by composition.
+    often differ in the zero of energy), of forces, in all and by element, of stresses, and of outputs
+    if the model has any. The plot shows energies after E0 of the model, coloured by composition.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -90,7 +95,8 @@ def evaluate_command(
     for path in data:
         _check_is_data(path)
     module, info = load_model(model, device)
-    keys = Keys(energy_key, forces_key, stress_key)
+    outputs = _keys_of_outputs(info.hyperparameters.outputs, output_keys)
+    keys = Keys(energy_key, forces_key, stress_key, outputs=outputs)
     frames = [
         frame
         for path in data
@@ -101,9 +107,11 @@ def evaluate_command(
         if named and all(getattr(frame, label) is None for frame in frames):
             raise CaceError(missing_label(frames[0], label, keys, "--{label}-key"))
     labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
+    labelled |= any(label is not None for frame in frames for label in frame.outputs.values())
     if not labelled and (plot or json_file or not write_file):
         raise CaceError(
-            f"expected labels '{energy_key}', '{forces_key}' or '{stress_key}' to compare with, "
+            f"expected labels {', '.join(map(repr, outputs.values()))}{', ' if outputs else ''}"
+            f"'{energy_key}', '{forces_key}' or '{stress_key}' to compare with, "
             f"found {labels_in(frames[0])} in {', '.join(map(str, data))}; name them with "
             "--energy-key and so on, or ask for the predictions alone with --write"
         )
@@ -112,7 +120,7 @@ def evaluate_command(
         task = progress.add_task("evaluating", total=len(frames))
         evaluation = evaluate(
             module, graphs_of(frames, info.cutoff, batch_atoms), device,
-            lambda n_frames: progress.advance(task, n_frames),
+            lambda n_frames: progress.advance(task, n_frames), info.hyperparameters.quantities,
         )  # fmt: skip
     of_groups = evaluation.by(groups)
     if labelled:
@@ -124,10 +132,11 @@ def evaluate_command(
         count_remarks(remarks, frame)
     for note in remark_notes(remarks, len(frames)):
         click.echo(note, err=True)
-    for label in LABELS:
-        lacking = [frame.name for frame in frames if getattr(frame, label) is None]
+    for quantity in info.hyperparameters.quantities:
+        lacking = [frame.name for frame in frames if quantity.label_in(frame) is None]
         if 0 < len(lacking) < len(frames):
-            key = getattr(keys, label)
+            label = quantity.label
+            key = outputs[label] if quantity.is_output else getattr(keys, label)
             click.echo(
                 f"warning: {len(lacking)} of {len(frames)} frames have no '{key}' (first: "
                 f"{lacking[0]}); they do not count for the {label}",
@@ -145,6 +154,20 @@ def evaluate_command(
         title = f"{model.name} on {', '.join(path.name for path in data)}"
         plot_parity(evaluation, plot, title, info.E0)
         click.echo(f"{plot}: parity plot")
+
+
+def _keys_of_outputs(outputs, given: tuple[str, ...]) -> dict[str, str]:
+    """What labels of the outputs of a model are called, in training or as the user says."""
+    found = {name: settings.key or name for name, settings in outputs.items()}
+    for one in given:
+        name, equals, label = one.partition("=")
+        if name not in found or not equals or not label:
+            raise CaceError(
+                f"--output-key: expected NAME=LABEL with an output of the model "
+                f"({', '.join(found) or 'it has none'}), found {one}"
+            )
+        found[name] = label
+    return found
 
 
 def _check_is_data(path: pathlib.Path) -> None:
@@ -168,17 +191,16 @@ def _print_groups(key: str, of_groups) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..evaluation import TO_GPA
-
     table = Table(title="root-mean-square errors")
     table.add_column(key)
-    for column in ("frames", "energy\nmeV/atom", "force\nmeV/Å", "stress\nmeV/Å³", "stress\nGPa"):
-        table.add_column(column, justify="right")
+    table.add_column("frames", justify="right")
+    quantities = next(iter(of_groups.values())).quantities
+    columns = [(q.name, *scale) for q in quantities for scale in q.scales]
+    for quantity, unit, _ in columns:
+        table.add_column(f"{quantity}\n{unit}", justify="right")
     for name, one in of_groups.items():
-        errors = [
-            (one.energy_per_atom, 1e3), (one.force, 1e3), (one.stress, 1e3), (one.stress, TO_GPA)
-        ]  # fmt: skip
-        in_units = [f"{factor * pairs.rmse:.3f}" if pairs else "" for pairs, factor in errors]
+        errors = [(one.pairs[quantity], factor) for quantity, _, factor in columns]
+        in_units = [_digits(factor * pairs.rmse) if pairs else "" for pairs, factor in errors]
         table.add_row(name, str(one.n_frames), *in_units)
     Console(markup=False, emoji=False).print(table)
 
@@ -195,10 +217,14 @@ def _print_table(evaluation) -> None:
     table.add_column("values", justify="right")
     for name, unit, factor, pairs in evaluation.rows():
         rmse, mae = factor * pairs.rmse, factor * pairs.mae
-        table.add_row(name, f"{rmse:.3f}", f"{mae:.3f}", unit, str(pairs.reference.size))
+        table.add_row(name, _digits(rmse), _digits(mae), unit, str(pairs.reference.size))
     Console(markup=False, emoji=False).print(table)
     if evaluation.energy_per_atom:
         click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3f}" if not 0.0 < abs(value) < 0.1 else f"{value:.3g}"
 
 
 def _write_frames(frames, predicted, path: pathlib.Path) -> None:
@@ -213,10 +239,11 @@ def _write_frames(frames, predicted, path: pathlib.Path) -> None:
             for key in atoms.calc.results if atoms.calc else ():
                 atoms.info.pop(key, None)
                 atoms.arrays.pop(key, None)
-            atoms.info["cace_energy"] = float(values["energy"])
-            atoms.arrays["cace_forces"] = values["forces"]
+            stress = values.pop("stress")
             if atoms.cell.rank == 3:
-                atoms.info["cace_stress"] = values["stress"].ravel()
+                atoms.info["cace_stress"] = stress.ravel()
+            atoms.info["cace_energy"] = float(values.pop("energy"))
+            atoms.arrays |= {f"cace_{name}": of_atoms for name, of_atoms in values.items()}
             ase.io.write(temporary, atoms, format="extxyz", append=True)
 
 

@@ -37,12 +37,13 @@ def show_info(path: pathlib.Path, as_json: bool) -> None:
         "hyperparameters": found.hyperparameters.model_dump(mode="json"),
         "provenance": found.provenance,
     }
-    extent = found.trained_on
+    extent, outputs = found.trained_on, found.hyperparameters.outputs
     if as_json:
         content["trained_on"] = extent and extent.model_dump(mode="json")
         content["errors"] = found.errors
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
+    content["hyperparameters"].pop("outputs")
     for key, value in content.items():
         if isinstance(value, dict):
             click.echo(f"{key}:")
@@ -52,8 +53,23 @@ def show_info(path: pathlib.Path, as_json: bool) -> None:
         else:
             value = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
             click.echo(f"{key + ':':24} {value}")
-    for line in [*_lines_of_extent(extent), *_lines_of_errors(found.errors)]:
+    lines = [*_lines_of_outputs(outputs), *_lines_of_extent(extent)]
+    for line in [*lines, *_lines_of_errors(found.errors, found.hyperparameters.quantities)]:
         click.echo(line)
+
+
+def _lines_of_outputs(outputs) -> Iterator[str]:
+    """What the model predicts beside energies, for people."""
+    if outputs:
+        yield "outputs, for every atom:"
+    for name, settings in outputs.items():
+        given = {key: value for key, value in settings.model_dump(mode="json").items() if value}
+        listed = ", ".join(f"{key} {_plain(value)}" for key, value in given.items())
+        yield f"  {name + ':':22} {listed}"
+
+
+def _plain(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _lines_of_extent(extent) -> Iterator[str]:
@@ -85,14 +101,16 @@ def _lines_of_extent(extent) -> Iterator[str]:
         yield f"{'density of cells:':24} {ranges_text(extent.cell_densities)} atoms/Å³"
 
 
-def _lines_of_errors(errors: dict[str, dict[str, float]]) -> Iterator[str]:
+def _lines_of_errors(errors: dict[str, dict[str, float]], quantities) -> Iterator[str]:
     """RMSE and MAE of every part of the data, for people."""
     if not errors:
         yield f"{'errors:':24} not known"
         return
     yield f"errors:{'RMSE':>25}{'MAE':>10}"
     for part, found in errors.items():
-        for quantity, unit in (("energy", "meV/atom"), ("force", "meV/Å"), ("stress", "meV/Å³")):
-            if f"{quantity}_rmse" in found:
-                rmse, mae = (1e3 * found[f"{quantity}_{kind}"] for kind in ("rmse", "mae"))
-                yield f"  {part:8}{quantity:8}{rmse:14.3f}{mae:10.3f} {unit}"
+        for quantity in quantities:
+            name, (unit, factor) = quantity.name, quantity.scales[0]
+            if f"{name}_rmse" in found:
+                rmse, mae = (factor * found[f"{name}_{kind}"] for kind in ("rmse", "mae"))
+                digits = 5 if quantity.is_output else 3
+                yield f"  {part:8}{name:8}{rmse:14.{digits}f}{mae:10.{digits}f} {unit}".rstrip()

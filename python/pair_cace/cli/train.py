@@ -159,9 +159,16 @@ class _Printer(Watcher):
             self.say(f"{what}: {done} of {total} steps, {duration(left)} left")
 
     def epoch(self, row, seconds_left):
+        from ..quantities import known_to
+
+        outputs = [quantity for quantity in known_to(row) if quantity.is_output]
         errors = [
             f"{part} E {1e3 * row[f'{part}_energy_rmse (eV/atom)']:8.2f} meV/atom "
             f"F {1e3 * row[f'{part}_force_rmse (eV/A)']:8.1f} meV/Å"
+            + "".join(
+                f" {q.name} {row[f'{part}_' + q.metric('rmse')]:8.3g} {q.unit}".rstrip()
+                for q in outputs
+            )
             for part in ("train", "valid", "replay")
             if f"{part}_energy_rmse (eV/atom)" in row
         ]

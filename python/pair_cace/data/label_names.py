@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-# Another word for the same label, in lower case.
-_SYNONYMS = {"forces": {"force"}, "virial": {"virials"}}
+# Another word for the same label, in lower case. ASE reads a column `charge` as `charges`.
+_SYNONYMS = {
+    "forces": {"force"}, "virial": {"virials"}, "charge": {"charges"}, "charges": {"charge"},
+}  # fmt: skip
 
 # Parts of names, in lower case, of what may be a label of this kind.
 _SIMILAR = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ class Labels:
     forces: Tensor  # (N, 3) eV/Å
     stresses: Tensor  # (S, 3, 3) eV/Å³
     weights: Tensor  # (S,) weight of each structure in the loss
+    outputs: Mapping[str, Tensor] = field(
+        default_factory=dict
+    )  # (N,) each, by name, in their units
 
     @classmethod
     def of(cls, frame: Frame) -> "Labels":
@@ -33,13 +36,28 @@ class Labels:
             forces=torch.tensor(forces, dtype=torch.float64),
             stresses=torch.tensor(stress, dtype=torch.float64)[None],
             weights=torch.tensor([frame.weight], dtype=torch.float64),
+            outputs={
+                name: torch.full((n_atoms,), torch.nan, dtype=torch.float64)
+                if values is None
+                else torch.tensor(values)
+                for name, values in frame.outputs.items()
+            },
         )
 
     @classmethod
     def joined(cls, labels: Sequence["Labels"]) -> "Labels":
         """Labels of several graphs side by side, as ``Graph.joined``."""
-        return cls(*(torch.cat([getattr(one, f.name) for one in labels]) for f in fields(cls)))
+        return cls(
+            *(torch.cat([getattr(one, name) for one in labels]) for name in _OF_ALL),
+            {name: torch.cat([one.outputs[name] for one in labels]) for name in labels[0].outputs},
+        )
 
     def to(self, device: torch.device | str) -> "Labels":
         """The same labels on another device."""
-        return Labels(*(getattr(self, f.name).to(device) for f in fields(self)))
+        return Labels(
+            *(getattr(self, name).to(device) for name in _OF_ALL),
+            {name: values.to(device) for name, values in self.outputs.items()},
+        )
+
+
+_OF_ALL = ("energies", "forces", "stresses", "weights")

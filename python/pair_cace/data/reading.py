@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import ase
 import ase.io
@@ -14,11 +14,12 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..errors import CaceError
 from ..files import check_input
+from ..quantities import OF_ENERGY
 from . import label_names
 from .checks import check_structure
 from .extended_xyz import advice, frames_in, is_extended_xyz, read_frame, symmetric
 
-LABELS = ("energy", "forces", "stress")
+LABELS = tuple(quantity.label for quantity in OF_ENERGY)
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,17 @@ class Keys:
         "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
     )
     config_type: str | None = "config_type"  # the group that a frame belongs to, any word
+    outputs: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of a model, and what labels are called
+
+    @property
+    def of_frames(self) -> dict[str, str | None]:
+        """All but those of outputs."""
+        return {name: key for name, key in vars(self).items() if name != "outputs"}
 
     def __post_init__(self):
-        for name, key in vars(self).items():
+        for name, key in self.of_frames.items():
             if key is not None and key.lower() == "none":
                 object.__setattr__(self, name, None)
             elif key is not None and name in LABELS and (worth := label_names.foreign_unit(key)):
@@ -60,6 +69,7 @@ class Frame:
     stress: np.ndarray | None  # (3, 3) eV/Å³; None without a cell of three vectors
     weight: float  # of the configuration in the loss
     config_type: str | None = None  # the group of frames that it belongs to
+    outputs: Mapping[str, np.ndarray | None] = field(default_factory=dict)  # (N,) by name
     remarks: tuple[str, ...] = ()  # what a user should know of how it was read
 
 
@@ -167,6 +177,10 @@ def _frame(atoms: ase.Atoms, name: str, keys: Keys, naming: str) -> Frame:
         stress=stress if has_cell else None,
         weight=_weight(there, name, keys.weight),
         config_type=_config_type(atoms, keys.config_type),
+        outputs={
+            output: _of_atoms(there, len(atoms), name, key, output)
+            for output, key in keys.outputs.items()
+        },
         remarks=tuple(_remarks(there, keys)),
     )
     for label in LABELS:
@@ -221,6 +235,31 @@ def _weight(there: dict[str, object], name: str, key: str | None) -> float:
 def _config_type(atoms: ase.Atoms, key: str | None) -> str | None:
     found = atoms.info.get(key)
     return None if found is None else str(found)
+
+
+def _of_atoms(
+    there: dict[str, object], n_atoms: int, name: str, key: str, output: str
+) -> np.ndarray | None:
+    """(N,) labels of an output, or None."""
+    # A number in the comment line, such as the charge of a molecule, is no label of atoms.
+    value = _label({k: x for k, x in there.items() if np.ndim(x)}, name, key, key)
+    if value is None:
+        return None
+    array = np.asarray(value)
+    mend = f"; correct the file, or name other labels with model.outputs.{output}.key"
+    if array.dtype.kind not in "iuf" or array.shape not in ((n_atoms,), (n_atoms, 1)):
+        found = f"shape {array.shape}" if array.dtype.kind in "iuf" else f"{value!r}"
+        raise CaceError(
+            f"{name}: expected a number for each of the {n_atoms} atoms under '{key}' (the output {output}), "
+            f"found {found}{mend}"
+        )
+    if not np.isfinite(array).all():
+        raise CaceError(
+            f"{name}: expected finite numbers for '{key}' (the output {output}), found NaN or infinity for "
+            f"{(~np.isfinite(array)).sum()} of {n_atoms} atoms; correct the file, or leave '{key}' out of "
+            "this frame"
+        )
+    return array.reshape(n_atoms).astype(np.float64)
 
 
 def _shaped(value, shape: tuple[int, ...], name: str, key: str) -> np.ndarray:
@@ -299,8 +338,9 @@ def _remarks(there: dict[str, object], keys: Keys) -> Iterator[str]:
             )
         else:
             yield "the energy is the free energy, the one that forces are derivatives of"
-    read = {key for key in vars(keys).values() if key} | {"free_energy"}
-    usual = read & {key for key in vars(Keys()).values() if key}
+    read = {key for key in keys.of_frames.values() if key} | {"free_energy"}
+    usual = read & set(Keys().of_frames.values())
+    read |= set(keys.outputs.values())
     unread = sorted(
         name
         for name in there

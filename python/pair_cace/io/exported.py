@@ -36,6 +36,7 @@ _TRAINING = (
     "training",
     "training_extent",
 )  # JSON, and lines for the pair style; absent if not known
+_OUTPUTS = ("outputs",)  # a line for each, "NAME UNIT" or "NAME" alone; absent if there are none
 
 # Largest deviation of an export from its checkpoint in float64, relative to the largest value.
 AGREEMENT = {"float64": 1e-10, "float32": 1e-3}
@@ -49,7 +50,7 @@ def export_model(
     A portable one calls no compiled operations of ours: plain torch loads and runs it, slowly.
 
     The file is read back and compared with the checkpoint in float64 before it gets its name.
-    Returns the relative deviations of energy and forces that were found.
+    Returns the relative deviations of energies, forces and outputs that were found.
     Raises CaceError if they exceed ``AGREEMENT``; then no file is left.
     """
     reference = copy.deepcopy(model).to(torch.float64)
@@ -82,7 +83,7 @@ def export_model(
 def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     """Read an exported model. Raises CaceError if ``path`` is none, or of another format."""
     expect_kind(path, "exported")
-    metadata = dict.fromkeys(_TEXT + _JSON + _TRAINING, "")
+    metadata = dict.fromkeys(_TEXT + _JSON + _TRAINING + _OUTPUTS, "")
     try:
         with _quiet():
             model = torch.jit.load(str(path), map_location="cpu", _extra_files=metadata)
@@ -118,22 +119,31 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
 
 def _metadata(info: ModelInfo, dtype: str, portable: bool) -> dict[str, str]:
     settings = info.hyperparameters
-    return {
-        "format_version": str(_core.model_format_version),
-        "cutoff": repr(settings.cutoff),
-        "elements": " ".join(settings.elements),
-        "n_layers": str(settings.n_layers),
-        "values_per_ghost": str(settings.values_per_ghost),
-        "n_descriptors": str(settings.n_descriptors),
-        "portable": "yes" if portable else "no",
-        "has_kernels": "yes" if settings.has_kernels else "no",
-        "dtype": dtype,
-        "length_unit": "angstrom",
-        "energy_unit": "eV",
-        "E0": json.dumps(info.E0),
-        "hyperparameters": settings.model_dump_json(),
-        "provenance": json.dumps(info.provenance | {"exported_by": _exported_by()}),
-    } | _training(info)
+    return (
+        {
+            "format_version": str(_core.model_format_version),
+            "cutoff": repr(settings.cutoff),
+            "elements": " ".join(settings.elements),
+            "n_layers": str(settings.n_layers),
+            "values_per_ghost": str(settings.values_per_ghost),
+            "n_descriptors": str(settings.n_descriptors),
+            "portable": "yes" if portable else "no",
+            "has_kernels": "yes" if settings.has_kernels else "no",
+            "dtype": dtype,
+            "length_unit": "angstrom",
+            "energy_unit": "eV",
+            "E0": json.dumps(info.E0),
+            "hyperparameters": settings.model_dump_json(),
+            "provenance": json.dumps(info.provenance | {"exported_by": _exported_by()}),
+        }
+        | _training(info)
+        | _outputs(settings)
+    )
+
+
+def _outputs(settings: Hyperparameters) -> dict[str, str]:
+    lines = [f"{name} {one.unit}".strip() + "\n" for name, one in settings.outputs.items()]
+    return {"outputs": "".join(lines)} if lines else {}
 
 
 def _training(info: ModelInfo) -> dict[str, str]:
@@ -158,7 +168,7 @@ def _deviations(exported: ScriptModule, reference: CACE, info: ModelInfo) -> dic
     return {
         "energies": _relative(found.atom_energies - E0, expected.atom_energies - E0),
         "forces": _relative(found.forces, expected.forces),
-    }
+    } | {name: _relative(found.outputs[name], values) for name, values in expected.outputs.items()}
 
 
 def _relative(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -1,7 +1,7 @@
 """The CACE model in plain torch: the readable reference for everything compiled.
 
 Reading order is evaluation order: ``hyperparameters``, ``elements``, ``radial``, ``angular``,
-``atomic_basis``, ``invariants``, ``messages``, ``readout``, ``model``, ``derivatives``.
+``atomic_basis``, ``invariants``, ``messages``, ``heads``, ``model``, ``derivatives``.
 """
 
 from .hyperparameters import Hyperparameters

@@ -5,6 +5,7 @@ Formulas and signs: src/pair_cace/ops/edge_forces.h, whose compiled operation is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ class Prediction(NamedTuple):
     energies: Tensor  # (S,) eV
     forces: Tensor  # (N, 3) eV/Å
     stresses: Tensor  # (S, 3, 3) eV/Å³, tension positive; NaN where there is no cell
+    outputs: Mapping[str, Tensor] = {}  # (N,) each, by name, in their units
 
 
 def gradient_of(energies: Tensor, vectors: Tensor, create_graph: bool = False) -> Tensor:
@@ -33,16 +35,20 @@ def gradient_of(energies: Tensor, vectors: Tensor, create_graph: bool = False) -
 def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Prediction:
     """Evaluate ``model`` (eager or TorchScript) and differentiate it.
 
-    With ``create_graph`` the prediction can be differentiated once more, by parameters, for
+    With ``create_graph``, which is for eager models, the prediction can be differentiated once more, by parameters, for
     training; otherwise it is detached.
     """
     edges = (graph.senders, graph.receivers, graph.species, graph.n_atoms)
     if create_graph:
         vectors = graph.vectors.detach().requires_grad_(True)
-        atom_energies = model(vectors, *edges)
+        atom_energies, outputs = model.with_outputs(vectors, *edges)
         gradient = gradient_of(atom_energies, vectors, create_graph=True)
     else:
         atom_energies, gradient = model.evaluate(graph.vectors, *edges)
+        outputs = {}
+        if hasattr(model, "atom_outputs"):  # exports of old have none
+            with torch.no_grad():
+                outputs = model.atom_outputs(graph.vectors, *edges)
         gradient = gradient.to(torch.float64)
 
     forces = edge_forces(gradient, graph.senders, graph.receivers, graph.n_atoms)
@@ -54,7 +60,7 @@ def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Predi
     volumes = graph.volumes[:, None, None]
     known = torch.isfinite(volumes)
     stresses = torch.where(known, -virials / torch.where(known, volumes, 1.0), torch.nan)
-    return Prediction(atom_energies, energies, forces, stresses)
+    return Prediction(atom_energies, energies, forces, stresses, outputs)
 
 
 @torch.no_grad()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from .hyperparameters import Hyperparameters
+if TYPE_CHECKING:
+    from .hyperparameters import Hyperparameters
 
 MAX_ATOMIC_NUMBER = 118
 
@@ -30,24 +33,41 @@ def interpolation_table(atomic_numbers: list[int]) -> Tensor:
     return table
 
 
-def elements_between(settings: Hyperparameters) -> tuple[str, ...]:
+def elements_between(settings: "Hyperparameters") -> tuple[str, ...]:
     """Symbols of all elements that ``interpolation_table`` reaches, trained ones included."""
     numbers = settings.atomic_numbers
     return tuple(chemical_symbols[z] for z in range(numbers[0], numbers[-1] + 1))
 
 
-class Elements(nn.Module):
-    """Which elements a model knows, and the energy E0 of each; float64 at every model precision."""
+class _Float64(nn.Module):
+    """Buffers that stay float64: .to(device) moves them, .to(dtype) leaves them alone."""
+
+    def _apply(self, fn, recurse: bool = True):
+        return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
+
+
+class ByElement(_Float64):
+    """A number for every trained element, float64."""
+
+    def __init__(self, n_elements: int):
+        super().__init__()
+        self.register_buffer("values", torch.zeros(n_elements, dtype=torch.float64))
+
+    def forward(self, composition: Tensor) -> Tensor:
+        """(N, n_elements) weights of the trained elements to (N,)."""
+        return composition @ self.values
+
+
+class Elements(_Float64):
+    """Which elements a model knows, and the energy E0 of each; float64 at every model precision.
+
+    Total energies of 1e4 eV in float32 would lose the meV that matter.
+    """
 
     def __init__(self, atomic_numbers: list[int]):
         super().__init__()
         self.register_buffer("table", interpolation_table(atomic_numbers), persistent=False)
         self.register_buffer("E0", torch.zeros(len(atomic_numbers), dtype=torch.float64))
-
-    def _apply(self, fn, recurse: bool = True):
-        # .to(device) moves the buffers, .to(dtype) leaves them alone: total energies of 1e4 eV
-        # in float32 would lose the meV that matter.
-        return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
 
     def forward(self, species: Tensor) -> Tensor:
         """(N,) atomic numbers to (N, n_elements) weights of the trained elements, float64."""

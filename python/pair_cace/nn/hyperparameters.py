@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
+from ase.calculators.calculator import all_properties
 from ase.data import chemical_symbols
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from torch import nn
 
+from ..quantities import Quantity, quantities_of
 from ..registry import NameOf
+from .heads import ATOM_OUTPUTS, OutputSettings
+from .heads.output import settings_of
 from .invariants import number_of_invariants
 from .messages import MESSAGES
 from .radial import RADIAL_BASES
+
+# Names that labels or ASE's results have already.
+_TAKEN = (set(all_properties) - {"charges", "magmoms"}) | {
+    "force", "virial", "weight", "config_weight", "config_type", "numbers", "positions",
+}  # fmt: skip
 
 
 def unit(name: str) -> dict[str, str]:
@@ -71,7 +90,11 @@ class ModelShape(BaseModel):
         description="adds ZBL repulsion that is switched off there; null: none",
         json_schema_extra=unit("Å"),
     )
-
+    outputs: Annotated[dict[str, SerializeAsAny[OutputSettings]], ATOM_OUTPUTS] = Field(
+        {},
+        description="numbers that are predicted of every atom beside its energy, such as {charge: "
+        "{unit: e}}: by name, the settings below, or the kind alone",
+    )
     compiled: Literal["auto", "no"] = Field(
         "auto",
         description="auto: by the compiled operations, if they know all terms; no: by plain torch, which "
@@ -92,6 +115,28 @@ class ModelShape(BaseModel):
         if any(width < 1 for width in widths):
             raise ValueError(f"hidden layers need at least one unit, got {list(widths)}")
         return widths
+
+    @field_validator("outputs", mode="before")
+    @classmethod
+    def _outputs_of_their_kinds(cls, outputs: object, info: ValidationInfo) -> object:
+        if not isinstance(outputs, dict):
+            return outputs
+        found = {}
+        for name, given in outputs.items():
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)):
+                raise ValueError(
+                    f"expected a name of letters, digits and _ for an output, such as charge, found {name}"
+                )
+            if name in _TAKEN or hasattr(nn.ModuleDict, name):
+                raise ValueError(
+                    f"expected a new name for an output, found {name}, which means something else in files, "
+                    "in ASE or in torch; take another one, and name the labels with its key"
+                )
+            try:
+                found[name] = settings_of(given, info.context)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return found
 
     @model_validator(mode="after")
     def _layers_need_a_message(self) -> "ModelShape":
@@ -117,6 +162,11 @@ class ModelShape(BaseModel):
         """Invariants of an atom, of all layers."""
         n_invariants = number_of_invariants(self.l_max, self.nu_max)
         return self.n_radial * n_invariants * self.n_channels * (self.n_layers + 1)
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Everything that the model predicts."""
+        return quantities_of({name: output.unit for name, output in self.outputs.items()})
 
     @property
     def values_per_ghost(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,11 @@ from .atomic_basis import AtomicBasis
 from .derivatives import gradient_of
 from .edges import Edges, Geometry
 from .elements import ElementEmbedding, Elements
+from .heads import ATOM_OUTPUTS, Readout
 from .hyperparameters import Hyperparameters
 from .invariants import Invariants
 from .messages.layer import MessageLayer
 from .radial import RADIAL_BASES, PolynomialCutoff
-from .readout import Readout
 from .zbl import ZBLRepulsion
 
 
@@ -72,6 +72,9 @@ class CACE(nn.Module):
             settings.n_descriptors, settings.readout_hidden, settings.readout_linear
         )
         self.repulsion = ZBLRepulsion(settings.zbl_cutoff) if settings.zbl_cutoff else None
+        self.outputs = nn.ModuleDict(
+            {name: ATOM_OUTPUTS[one.kind](settings, one) for name, one in settings.outputs.items()}
+        )
 
     def forward(
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
@@ -88,6 +91,43 @@ class CACE(nn.Module):
         """
         geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
         layers = self.features_of(geometry, species, n_atoms)
+        return self.energies_of(layers, geometry, species, n_atoms)
+
+    def with_outputs(
+        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
+    ) -> Tuple[Tensor, Dict[str, Tensor]]:
+        """What ``forward`` and ``atom_outputs`` give, from the same features."""
+        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
+        layers = self.features_of(geometry, species, n_atoms)
+        energies = self.energies_of(layers, geometry, species, n_atoms)
+        return energies, self.outputs_of(layers, species, n_atoms)
+
+    @torch.jit.export
+    def atom_outputs(
+        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
+    ) -> Dict[str, Tensor]:
+        """Every output by name, (n_atoms,) float64 in its unit; arguments as ``forward``."""
+        found: Dict[str, Tensor] = {}
+        if len(self.outputs) > 0:
+            dtype = self.atomic_basis.mixing_weight.dtype
+            geometry = Geometry(vectors.to(dtype), senders, receivers)
+            layers = self.features_of(geometry, species, n_atoms)
+            found = self.outputs_of(layers, species, n_atoms)
+        return found
+
+    def outputs_of(self, layers: List[Tensor], species: Tensor, n_atoms: int) -> Dict[str, Tensor]:
+        """``atom_outputs`` from the features of every layer."""
+        features = torch.stack(layers, dim=-1).flatten(1)
+        composition = self.elements(species[:n_atoms])
+        found: Dict[str, Tensor] = {}
+        for name, output in self.outputs.items():
+            found[name] = output(features, composition).to(torch.float64)
+        return found
+
+    def energies_of(
+        self, layers: List[Tensor], geometry: Geometry, species: Tensor, n_atoms: int
+    ) -> Tensor:
+        """``forward`` from the features of every layer."""
         energies = self.readout([features.flatten(1) for features in layers]).to(torch.float64)
         return energies + self.energies_without_features(geometry, species, n_atoms)
 

@@ -16,14 +16,9 @@ import yaml
 
 from ..errors import CaceError
 from ..io.checkpoint import load_checkpoint
+from ..quantities import Quantity, quantities_of
 from .run_folder import HEADING, RunFolder
 
-QUANTITIES = ("energy", "force", "stress")
-COLUMNS = {
-    "energy": "energy_rmse (eV/atom)",
-    "force": "force_rmse (eV/A)",
-    "stress": "stress_rmse (eV/A^3)",
-}
 NOT_COMPARED = ("folder", "data.cache")  # keys of which runs need different ones
 
 
@@ -47,7 +42,7 @@ class Run:
     def minutes(self) -> float | None:
         return self.rows[-1]["seconds"] / 60 if self.rows else None
 
-    def valid_error(self, quantity: str) -> float | None:
+    def valid_error(self, quantity: Quantity) -> float | None:
         """RMSE of the best model on the validation data in eV and Å; None if it is not known.
 
         "Best" is by the weights of the last phase. After the end the model may have been refitted;
@@ -57,15 +52,16 @@ class Run:
             return self._reported("valid", quantity)
         if not self.rows:
             return None
-        value = min(self.rows, key=lambda row: row["score"])[f"valid_{COLUMNS[quantity]}"]
+        best = min(self.rows, key=lambda row: row["score"])
+        value = best.get(f"valid_{quantity.metric('rmse')}", math.nan)
         return value if math.isfinite(value) else None
 
-    def test_error(self, quantity: str) -> float | None:
+    def test_error(self, quantity: Quantity) -> float | None:
         """RMSE of the best model on the test data in eV and Å; None before the end, and without."""
         return self._reported("test", quantity) if self.report else None
 
-    def _reported(self, part: str, quantity: str) -> float | None:
-        return self.report["errors"].get(part, {}).get(quantity, {}).get("rmse")
+    def _reported(self, part: str, quantity: Quantity) -> float | None:
+        return self.report["errors"].get(part, {}).get(quantity.name, {}).get("rmse")
 
     def frames_of(self, part: str) -> Any:
         """Equal for runs whose frames of ``part`` ("valid" or "test") are the same.
@@ -106,6 +102,12 @@ def folder_of(path: pathlib.Path) -> pathlib.Path:
             f"none in {folder}; give what stands behind `folder:` in the config of the run"
         )
     return folder
+
+
+def quantities_in(runs: Sequence[Run]) -> tuple[Quantity, ...]:
+    """Everything that models of some runs predict."""
+    outputs = [((run.config.get("model") or {}).get("outputs") or {}).items() for run in runs]
+    return quantities_of({name: one["unit"] for of_run in outputs for name, one in of_run})
 
 
 def differing_keys(runs: Sequence[Run]) -> dict[str, list[Any]]:
@@ -155,8 +157,8 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
                 "epochs_asked": run.epochs_asked,
                 "minutes": run.minutes,
                 "finished": run.report is not None,
-                "valid": {quantity: run.valid_error(quantity) for quantity in QUANTITIES},
-                "test": {quantity: run.test_error(quantity) for quantity in QUANTITIES},
+                "valid": {one.name: run.valid_error(one) for one in quantities_in(runs)},
+                "test": {one.name: run.test_error(one) for one in quantities_in(runs)},
             }
             for run in runs
         ],

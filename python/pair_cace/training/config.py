@@ -7,7 +7,7 @@ import glob
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -25,6 +25,7 @@ from pydantic import (
 from ..errors import CaceError
 from ..nn import Hyperparameters
 from ..nn.hyperparameters import ModelShape, unit
+from ..quantities import OF_ENERGY
 from ..registry import NameOf
 from .losses import LOSSES
 
@@ -205,6 +206,9 @@ class ModelSection(ModelShape):
         return value
 
 
+_NAMES_OF_ENERGY = tuple(quantity.name for quantity in OF_ENERGY)
+
+
 class PhaseSection(_Section):
     """A part of the training with its own weights in the loss."""
 
@@ -231,13 +235,34 @@ class PhaseSection(_Section):
         "stresses are not learned from",
         json_schema_extra=unit("1/(eV/Å³)²"),
     )
+    output_weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {},
+        description="weight of the mean square error of outputs by name, in units of the square of the "
+        "spread of their training labels about the means of elements; 1 if it is not given, 0: not learned",
+    )
     learning_rate: float | None = Field(
         None, gt=0, description="learning rate of this phase; null: that of the optimizer"
     )
 
+    def weight_of(self, quantity: str) -> float:
+        """By the name in the table of ``quantities``."""
+        if quantity in _NAMES_OF_ENERGY:
+            return getattr(self, f"{quantity}_weight")
+        return self.output_weights.get(quantity, 1.0)
+
+    def check_outputs(self, outputs: Collection[str]) -> None:
+        """Raise ValueError for the weight of an output that the model does not have."""
+        unknown = set(self.output_weights) - set(outputs)
+        if unknown:
+            raise ValueError(
+                f"output_weights: expected names of model.outputs ({', '.join(outputs) or 'none'}), found "
+                f"{', '.join(sorted(unknown))}; correct the name, or take it out"
+            )
+
     @model_validator(mode="after")
     def _something_to_learn(self) -> "PhaseSection":
-        if self.energy_weight + self.force_weight + self.stress_weight == 0:
+        weights = [self.weight_of(name) for name in _NAMES_OF_ENERGY]
+        if not any([*weights, *self.output_weights.values()]):
             raise ValueError("a phase needs a weight above 0 for energy, force or stress")
         return self
 
@@ -459,6 +484,12 @@ class Config(_Section):
                 raise ValueError("data.E0: 'keep' needs a model in fine_tune.init_from")
             if self.fine_tune.train_only != "all":
                 raise ValueError("fine_tune.train_only: 'readout' needs fine_tune.init_from")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_outputs(self) -> "Config":
+        for phase in self.training.phases if self.model else ():
+            phase.check_outputs(self.model.outputs)
         return self
 
     @model_validator(mode="after")

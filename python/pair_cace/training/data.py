@@ -52,7 +52,9 @@ class Part:
 
 def keys_of(config: Config) -> Keys:
     """Label names for ``data.reading``."""
-    return Keys(**config.data.keys.model_dump())
+    outputs = config.model.outputs.items()
+    labels = {name: settings.key or name for name, settings in outputs}
+    return Keys(**config.data.keys.model_dump(), outputs=labels)
 
 
 def store_opener(

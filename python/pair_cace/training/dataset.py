@@ -41,6 +41,17 @@ _ARRAYS = {
     "n_edges": (np.int64, (), "structures"),
     "origins": (np.int64, (2,), "structures"),  # number of the file, and of the frame in it
 }
+
+
+def _arrays_of(outputs: Collection[str]) -> dict[str, tuple[type, tuple[int, ...], str]]:
+    """_ARRAYS, and the labels of outputs."""
+    return _ARRAYS | {_output_file(name): (np.float64, (), "atoms") for name in outputs}
+
+
+def _output_file(name: str) -> str:
+    return f"output_{name}"
+
+
 _CONFIG_TYPES = "config_types.json"  # a word, or null, for every structure
 _REMARKS = "remarks.json"  # {text: [number of structures, the first of them]}
 
@@ -48,11 +59,12 @@ _REMARKS = "remarks.json"  # {text: [number of structures, the first of them]}
 class GraphStore:
     """Graphs and labels of a list of files, on disk."""
 
-    def __init__(self, folder: pathlib.Path):
-        """Open a store that ``open_or_build`` has made."""
+    def __init__(self, folder: pathlib.Path, outputs: Collection[str] = ()):
+        """Open a store that ``open_or_build`` has made, with labels of ``outputs``."""
         self.name = folder.name  # the hash of what it was made from
         self._arrays = {}
-        for name, (dtype, shape, _) in _ARRAYS.items():
+        self.outputs = tuple(outputs)
+        for name, (dtype, shape, _) in _arrays_of(outputs).items():
             file = folder / f"{name}.bin"
             if file.stat().st_size == 0:  # nothing to map: no edges at all
                 self._arrays[name] = np.zeros((0, *shape), dtype)
@@ -100,6 +112,10 @@ class GraphStore:
         """(N, 3) labels of one structure, eV/Å; NaN where there are none."""
         return self._arrays["forces"][self._atoms(structure)]
 
+    def output_of(self, name: str, structure: int) -> np.ndarray:
+        """(N,) labels of an output in one structure; NaN where there are none."""
+        return self._arrays[_output_file(name)][self._atoms(structure)]
+
     def label_counts(self, structures: np.ndarray) -> np.ndarray:
         """(3,) how many energies, force components and stress components some structures have."""
         forces = sum(np.isfinite(self.forces_of(k)).sum() for k in structures)
@@ -123,6 +139,12 @@ class GraphStore:
             forces=torch.from_numpy(np.concatenate(forces)),
             stresses=torch.from_numpy(self._arrays["stresses"][chosen]),
             weights=torch.from_numpy(self.weights[chosen]),
+            outputs={
+                name: torch.from_numpy(
+                    np.concatenate([self.output_of(name, k) for k in structures])
+                )
+                for name in self.outputs
+            },
         )
         return graph, labels
 
@@ -156,9 +178,9 @@ def open_or_build(
     """
     folder = cache / content_hash(files, keys, cutoff, require)
     try:
-        if not _is_whole(folder):
+        if not _is_whole(folder, keys):
             _build(folder, files, keys, cutoff, require)
-        return GraphStore(folder)
+        return GraphStore(folder, keys.outputs)
     except OSError as error:
         raise CaceError(
             f"cannot keep neighbour lists in {cache}: {error.strerror or error}; make room or get "
@@ -166,8 +188,8 @@ def open_or_build(
         ) from error
 
 
-def _is_whole(folder: pathlib.Path) -> bool:
-    names = [f"{name}.bin" for name in _ARRAYS] + [_CONFIG_TYPES, _REMARKS]
+def _is_whole(folder: pathlib.Path, keys: Keys) -> bool:
+    names = [f"{name}.bin" for name in _arrays_of(keys.outputs)] + [_CONFIG_TYPES, _REMARKS]
     return all((folder / name).is_file() for name in names)
 
 
@@ -181,14 +203,14 @@ def _build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        _write(temporary, _frames(files, keys, require), cutoff)
+        _write(temporary, _frames(files, keys, require), keys, cutoff)
         temporary.chmod(0o777 & ~umask())  # mkdtemp makes it for its user alone
-        if folder.is_dir() and not _is_whole(folder):  # clean-ups of old files leave such
+        if folder.is_dir() and not _is_whole(folder, keys):  # clean-ups of old files leave such
             shutil.rmtree(folder)
         try:
             temporary.rename(folder)
         except OSError:
-            if not _is_whole(folder):  # made by another run in the meantime
+            if not _is_whole(folder, keys):  # made by another run in the meantime
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -198,7 +220,9 @@ def content_hash(
     files: Sequence[pathlib.Path], keys: Keys, cutoff: float, require: Collection[str]
 ) -> str:
     """Name of the store: 24 hexadecimal digits of SHA-256 over everything it depends on."""
-    settings = [LAYOUT_VERSION, vars(keys), cutoff, sorted(require)]
+    # Runs without outputs go on with the stores that they began with.
+    names = keys.of_frames | ({"outputs": dict(keys.outputs)} if keys.outputs else {})
+    settings = [LAYOUT_VERSION, names, cutoff, sorted(require)]
     digest = hashlib.sha256(json.dumps(settings).encode())
     for file in files:
         check_input(file)
@@ -225,8 +249,11 @@ def _frames(
         raise CaceError(missing_label(without_forces, "forces", keys, NAMING))
 
 
-def _write(folder: pathlib.Path, frames: Iterator[tuple[int, int, Frame]], cutoff: float) -> None:
-    streams = {name: open(folder / f"{name}.bin", "wb") for name in _ARRAYS}
+def _write(
+    folder: pathlib.Path, frames: Iterator[tuple[int, int, Frame]], keys: Keys, cutoff: float
+) -> None:
+    arrays = _arrays_of(keys.outputs)
+    streams = {name: open(folder / f"{name}.bin", "wb") for name in arrays}
     config_types: list[str | None] = []
     remarks: dict[str, list[int]] = {}
     try:
@@ -234,7 +261,7 @@ def _write(folder: pathlib.Path, frames: Iterator[tuple[int, int, Frame]], cutof
             entries = _entries(frame, cutoff)
             entries["origins"] = np.array([file_number, frame_number])
             for name, values in entries.items():
-                np.ascontiguousarray(values, dtype=_ARRAYS[name][0]).tofile(streams[name])
+                np.ascontiguousarray(values, dtype=arrays[name][0]).tofile(streams[name])
             for remark in frame.remarks:
                 remarks.setdefault(remark, [0, len(config_types)])[0] += 1
             config_types.append(frame.config_type)
@@ -259,4 +286,4 @@ def _entries(frame: Frame, cutoff: float) -> dict[str, np.ndarray]:
         "weights": labels.weights.numpy(),
         "n_atoms": np.array([graph.n_atoms]),
         "n_edges": np.array([graph.senders.shape[0]]),
-    }
+    } | {_output_file(name): values.numpy() for name, values in labels.outputs.items()}

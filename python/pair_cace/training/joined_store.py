@@ -29,6 +29,10 @@ class JoinedStore:
         store, k = self._of(structure)
         return store.species_of(k)
 
+    def output_of(self, name: str, structure: int) -> np.ndarray:
+        store, k = self._of(structure)
+        return store.output_of(name, k)
+
     def energies(self, structures: np.ndarray) -> np.ndarray:
         parts = [self._of(structure) for structure in np.atleast_1d(structures)]
         found = np.array([float(store.energies(k)) for store, k in parts])

@@ -6,7 +6,7 @@ import pathlib
 import textwrap
 import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
@@ -55,6 +55,10 @@ def sections_of(schema: type[BaseModel] = Config, name: str = "") -> Iterator[Se
         if section is not None:
             listed = is_list(schema.model_fields[key])
             yield from sections_of(section, prefix + key + (".N" if listed else ""))
+    for key, field in schema.model_fields.items():
+        for kind, settings in _kinds_in(field).items():
+            section = next(sections_of(settings, f"{prefix}{key}.NAME"))
+            yield replace(section, sentence=f"of the kind {kind}: {section.sentence}")
 
 
 def section_in(field: FieldInfo) -> type[BaseModel] | None:
@@ -62,6 +66,14 @@ def section_in(field: FieldInfo) -> type[BaseModel] | None:
     if is_list(field):
         return next(filter(_is_schema, get_args(field.annotation)), None)
     return next(filter(_is_schema, _alternatives(field.annotation)), None)
+
+
+def _kinds_in(field: FieldInfo) -> dict[str, type[BaseModel]]:
+    """Schemas by kind, of the settings that a key holds by name; empty if it holds something else."""
+    if get_origin(field.annotation) is not dict:
+        return {}
+    registries = [one for one in field.metadata if isinstance(one, Registry)]
+    return {kind: registry[kind].Settings for registry in registries for kind in registry}
 
 
 def is_list(field: FieldInfo) -> bool:
@@ -84,7 +96,7 @@ def keys_text() -> str:
     """What ``cace train --keys`` prints."""
     lines = [
         "Keys of a config. On the command line: cace train config.yaml model.cutoff=5.0",
-        "N is the number of a phase, from 0. `null` stands for no value.",
+        "N is the number of a phase, from 0, NAME one of yours. `null` stands for no value.",
     ]
     for section in sections_of():
         if not section.keys:
@@ -129,7 +141,7 @@ def kind_in_words(annotation: Any, limits: Sequence[Any] = ()) -> str:
         limits = [one for limit in given for one in getattr(limit, "metadata", [limit])]
         return kind_in_words(inner, limits)
     for names in limits:
-        if isinstance(names, Registry):
+        if isinstance(names, Registry) and get_origin(annotation) is not dict:
             return f"one of {', '.join(names)}"
     kinds = [kind for kind in _alternatives(annotation) if kind is not type(None)]
     words = " or ".join(_one_kind(kind) for kind in kinds)
@@ -155,7 +167,7 @@ def _one_kind(kind: Any) -> str:
         return f"list of {len(items)}, each {items[0]}"
     if origin is dict:
         return f"{{name: {kind_in_words(arguments[1])}, …}}"
-    return _WORDS[kind]
+    return "settings" if _is_schema(kind) else _WORDS[kind]
 
 
 def _bounds(limits: Sequence[Any]) -> list[str]:

@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..data.labels import Labels
 from ..nn.derivatives import Prediction
+from ..quantities import OF_ENERGY, Quantity
 from .config import LossSection, PhaseSection
 from .losses import LOSSES
 
 
-@dataclass
-class ErrorSums:
-    """Weighted sums over labelled values, to be divided by their counts; float64.
+class ErrorSum(NamedTuple):
+    """Sums over the labelled values of one quantity, to be divided by their count; float64.
 
-    ``loss`` is the sum of the losses (squares, or Huber) of single values, ``square`` and
+    ``loss`` is the weighted sum of the losses (squares, or Huber) of single values, ``square`` and
     ``absolute`` are for the metrics, which know no weights.
     """
 
-    energy_loss: Tensor
-    energy_square: Tensor
-    energy_absolute: Tensor
-    energy_count: Tensor
-    force_loss: Tensor
-    force_square: Tensor
-    force_absolute: Tensor
-    force_count: Tensor
-    stress_loss: Tensor
-    stress_square: Tensor
-    stress_absolute: Tensor
-    stress_count: Tensor
+    loss: Tensor
+    square: Tensor
+    absolute: Tensor
+    count: Tensor
+
+    @property
+    def rmse(self) -> float:
+        """NaN without labels."""
+        return (float(self.square) / float(self.count)) ** 0.5 if self.count else float("nan")
+
+    @property
+    def mae(self) -> float:
+        """NaN without labels."""
+        return float(self.absolute) / float(self.count) if self.count else float("nan")
+
+
+class ErrorSums(dict[str, ErrorSum]):
+    """The sums of every quantity, by its name."""
 
     def as_tensor(self) -> Tensor:
-        """All sums in one vector, to add over batches and processes."""
-        return torch.stack([getattr(self, f.name) for f in fields(self)])
+        """All sums (Q, 4), to add over batches and processes."""
+        return torch.stack([torch.stack(sums) for sums in self.values()])
 
     @classmethod
-    def from_tensor(cls, values: Tensor) -> "ErrorSums":
-        return cls(*values.unbind())
+    def from_tensor(cls, values: Tensor, quantities: Sequence[Quantity] = OF_ENERGY) -> "ErrorSums":
+        return cls({q.name: ErrorSum(*sums.unbind()) for q, sums in zip(quantities, values)})
 
     def counts(self) -> Tensor:
-        """(3,) numbers of labelled values."""
-        return torch.stack([self.energy_count, self.force_count, self.stress_count])
+        """(Q,) numbers of labelled values."""
+        return torch.stack([sums.count for sums in self.values()])
 
 
 def energy_error_sums(energies: Tensor, labels: Labels, n_atoms: Tensor) -> Tensor:
@@ -66,6 +73,7 @@ def error_sums(
     structure: Tensor,
     loss: LossSection,
     energy_offset: Tensor | None = None,
+    quantities: Sequence[Quantity] = OF_ENERGY,
 ) -> ErrorSums:
     """Compare a prediction with its labels.
 
@@ -73,34 +81,31 @@ def error_sums(
     Energies count per atom, without ``energy_offset`` if there is one, forces and stresses per
     component.
     """
-    energies = prediction.energies / n_atoms
-    if energy_offset is not None:
-        energies = energies - energy_offset
-    sums: list[Tensor] = []
-    for predicted, expected, weights in [
-        (energies, labels.energies / n_atoms, labels.weights),
-        (prediction.forces, labels.forces, labels.weights[structure][:, None]),
-        (prediction.stresses, labels.stresses, labels.weights[:, None, None]),
-    ]:
+    found = ErrorSums()
+    for quantity in quantities:
+        predicted, expected = quantity.of(prediction), quantity.of(labels)
+        if quantity.name == "energy":
+            predicted, expected = predicted / n_atoms, expected / n_atoms
+            if energy_offset is not None:
+                predicted = predicted - energy_offset
+        weights = labels.weights[structure] if quantity.per_atom else labels.weights
         known = torch.isfinite(expected)
         errors = torch.where(known, predicted - expected, torch.zeros_like(predicted))
-        values = weights * LOSSES[loss.kind](errors, loss)
+        losses = LOSSES[loss.kind](errors / quantity.loss_scale, loss)
+        values = weights.reshape(-1, *[1] * len(quantity.shape)) * losses
         detached = errors.detach()
-        sums += [values.sum(), (detached**2).sum(), detached.abs().sum(), known.sum().double()]
-    return ErrorSums(*sums)
+        found[quantity.name] = ErrorSum(
+            values.sum(), (detached**2).sum(), detached.abs().sum(), known.sum().double()
+        )
+    return found
 
 
 def total_loss(sums: ErrorSums, counts: Tensor, phase: PhaseSection) -> Tensor:
     """The loss of (a part of) a batch whose labelled values are ``counts`` in all its parts."""
-    terms = [
-        (phase.energy_weight, sums.energy_loss),
-        (phase.force_weight, sums.force_loss),
-        (phase.stress_weight, sums.stress_loss),
-    ]
     # What has no weight is left out, so that nothing is differentiated for it.
     weighted = [
-        weight * loss / count
-        for (weight, loss), count in zip(terms, counts.clamp(min=1))
-        if weight > 0
+        weight * of_quantity.loss / count
+        for (name, of_quantity), count in zip(sums.items(), counts.clamp(min=1))
+        if (weight := phase.weight_of(name)) > 0
     ]
     return torch.stack(weighted).sum()

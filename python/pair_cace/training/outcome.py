@@ -14,6 +14,7 @@ from ..error_table import Error, ErrorRow, error_rows
 from ..evaluation import Evaluation, evaluate
 from ..io.checkpoint import load_checkpoint
 from ..io.model_info import ModelInfo
+from ..quantities import Quantity
 from ..spread import spreads_of
 from .batching import batches
 from .config import Config
@@ -22,7 +23,6 @@ from .run_folder import RunFolder
 
 SAMPLE = 1000  # training frames that are evaluated, at most
 MANY_GROUPS = 12  # rows of a table
-UNITS = {"energy": "meV/atom", "force": "meV/Å", "stress": "GPa"}
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,15 @@ class Outcome:
     def errors(self) -> list[ErrorRow]:
         return error_rows(self.found, self.info.E0)
 
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """That the model predicts."""
+        return self.info.hyperparameters.quantities
+
     def error(self, quantity: str, part: str) -> Error | None:
-        """Of "energy" (meV/atom), "force" (meV/Å) or "stress" (GPa); None without labels."""
-        for row in self.errors:
-            if (row.quantity, row.unit) == (quantity, UNITS[quantity]):
-                return row.errors.get(part)
-        return None
+        """Of "energy" (meV/atom), "force" (meV/Å), "stress" (GPa) or an output; None without labels."""
+        rows = [row.errors.get(part) for row in self.errors if row.quantity == quantity]
+        return rows[-1] if rows else None
 
     def spread_is_within_compositions(self, part: str) -> bool:
         """Whether energies of ``part`` are compared with those of their composition."""
@@ -116,7 +119,10 @@ def outcome_of(folder: RunFolder, data: dict[str, Part], config: Config) -> Outc
     for name, part in evaluated.items():
         groups = batches(part.structures, part.store, config.training)
         found[name] = evaluate(
-            model, (part.store.batch(group) for group in groups), config.training.device
+            model,
+            (part.store.batch(group) for group in groups),
+            config.training.device,
+            quantities=info.hyperparameters.quantities,
         )
     return Outcome(config, info, data, evaluated, found, folder.rows())
 

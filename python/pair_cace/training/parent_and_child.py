@@ -32,6 +32,7 @@ def compare(
     Rows with the keys data (and group), quantity, unit, parent and child.
     """
     models = [load_checkpoint(path)[0].to(config.training.device) for path in (parent, child)]
+    quantities = config.model.quantities
     rows = []
     for name, title in TITLES.items():
         if name not in data:
@@ -45,6 +46,7 @@ def compare(
                     for b in batches(part.structures, part.store, config.training)
                 ),
                 config.training.device,
+                quantities=quantities,
             )
             for model in models
         ]
@@ -55,7 +57,7 @@ def compare(
             tables += [(f"{title}: {g}", [one[g] for one in by_group]) for g in sorted(set(groups))]
         for data_name, (before, after) in tables:
             for (quantity, unit, factor, old), (*_, new) in zip(before.rows(), after.rows()):
-                if quantity in ("energy", "force", "stress"):
+                if quantity in (one.name for one in quantities):
                     rows.append({
                         "data": data_name, "quantity": quantity, "unit": unit,
                         "parent": factor * old.rmse, "child": factor * new.rmse,

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 
 from ..nn import CACE
+from ..quantities import OF_ENERGY
 from .batching import share
 from .config import Config, PhaseSection
 from .data import Part
 from .dataset import GraphStore
 from .distributed import Processes
 from .groups import dealt, groups_of, members
-from .loss import ErrorSums
 from .normal_equations import NormalEquations
-from .ridge_search import QUANTITIES, Errors, Found, search
+from .ridge_search import Errors, Found, search
 from .watcher import Watcher, duration
 
 ROWS_PER_WEIGHT = 12  # directions of forces, as many for every weight; more tell little more
@@ -31,8 +31,6 @@ ATOMS = 256  # of structures that are worked on at once, or one larger structure
 MOST_PARTS = 10  # of the training data, for the search
 MEMORY = 2**30  # bytes for the equations of all parts, at most
 FEW = 5  # structures; groups with fewer say nothing
-
-UNITS = {"energy": "meV/atom", "force": "meV/Å", "stress": "meV/Å³"}
 
 
 def refit_readout(
@@ -104,20 +102,15 @@ def described(found: Found, phase: PhaseSection) -> list[str]:
         lines.append(f"took the solution with ridge {found.ridge:g}; validation data, RMSE:")
         for group in found.before:
             parts = []
-            for name in QUANTITIES:
+            for quantity in OF_ENERGY:
+                name, (unit, factor) = quantity.name, quantity.scales[0]
                 before, after = (
-                    _rmse(errors[group], name) for errors in (found.before, found.after)
+                    factor * errors[group][name].rmse for errors in (found.before, found.after)
                 )
-                if before is not None:
-                    parts.append(f"{name} {before:.3f} → {after:.3f} {UNITS[name]}")
+                if before == before:  # NaN without labels
+                    parts.append(f"{name} {before:.3f} → {after:.3f} {unit}")
             lines.append(f"  {group}: {', '.join(parts)}")
     return lines
-
-
-def _rmse(errors: ErrorSums, name: str) -> float | None:
-    """In meV, Å and atoms; None without labels."""
-    count = float(getattr(errors, f"{name}_count"))
-    return 1e3 * (float(getattr(errors, f"{name}_square")) / count) ** 0.5 if count else None
 
 
 def _sample(structures: np.ndarray, n_features: int, seed: int) -> tuple[np.ndarray, int]:

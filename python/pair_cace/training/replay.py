@@ -70,7 +70,10 @@ def replay_sources(
         return _named_in(provenance, config)
     for path in replay.data:
         check_input(path)
-    return [(replay.data, Keys(**replay.keys.model_dump()) if replay.keys else keys_of(config))]
+    keys = keys_of(config)
+    if replay.keys:
+        keys = Keys(**replay.keys.model_dump(), outputs=keys.outputs)
+    return [(replay.data, keys)]
 
 
 def load_replay(
@@ -138,6 +141,6 @@ def _named_in(
                     f"fine_tune.replay: {path} has changed since {parent} was trained on it; {advice}"
                 )
             if "keys" in part:
-                keys = Keys(**part["keys"][n])
+                keys = Keys(**{"outputs": keys.outputs} | part["keys"][n])
             found.append(((path,), keys))
     return found

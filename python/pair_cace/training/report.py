@@ -12,10 +12,11 @@ import numpy as np
 
 from ..composition import compositions
 from ..error_table import digits, errors_as_json
-from ..evaluation import TO_GPA, Evaluation
+from ..evaluation import Evaluation
 from ..files import written_whole
 from ..io.checkpoint import add_errors
 from ..plotting import plot_learning_curve, plot_parity
+from ..quantities import OF_ENERGY
 from .config import Config
 from .data import Part
 from .data_diagnosis import UNSEEN, label_warnings, slope_lines
@@ -123,8 +124,9 @@ def _errors(outcome: Outcome) -> Iterator[str]:
     yield ""
     yield (
         f"In brackets: share of the spread of the labels, which is {spread} for energies per atom, "
-        "the root mean square for forces, and the standard deviation of each component for "
-        "stresses. Shifted: without the mean error."
+        "the root mean square for forces, and the standard deviation of each component for stresses"
+        + (", and within elements for outputs" if outcome.quantities[len(OF_ENERGY) :] else "")
+        + ". Shifted: without the mean error."
     )
     n_all, n_seen = (len(of["train"].structures) for of in (outcome.data, outcome.evaluated))
     if n_seen < n_all:
@@ -136,22 +138,18 @@ def _by_group(outcome: Outcome) -> Iterator[str]:
     if not groups:
         return
     parts = list(outcome.found)
-    columns = [
-        ("energy, meV/atom", 1e3, "energy_per_atom"),
-        ("force, meV/Å", 1e3, "force"),
-        ("stress, GPa", TO_GPA, "stress"),
-    ]
-    columns = [one for one in columns if any(getattr(e, one[2]) for e in outcome.found.values())]
+    columns = [q for q in outcome.quantities if any(outcome.error(q.name, part) for part in parts)]
     rows = []
     for name, of_group in groups.items():
         here = [of_group.get(part) for part in parts]
         cells = [" / ".join(str(one.n_frames) if one else "–" for one in here)]
-        for _, factor, quantity in columns:
-            pairs = [getattr(one, quantity) if one else None for one in here]
+        for quantity in columns:
+            pairs = [one.pairs[quantity.name] if one else None for one in here]
+            factor = quantity.scales[-1][1]
             cells.append(" / ".join(digits(factor * p.rmse) if p else "–" for p in pairs))
         rows.append([name, *cells])
     yield from ("", f"RMSE by {outcome.grouping[0]}, {' / '.join(parts)}:", "")
-    head = [outcome.grouping[0], "frames", *(title for title, _, _ in columns)]
+    head = [outcome.grouping[0], "frames", *(quantity.title for quantity in columns)]
     yield from _table(head, rows, 1)
 
 
@@ -192,10 +190,11 @@ def _asked(outcome: Outcome, command: str | None) -> Iterator[str]:
     rows = []
     for number, phase in enumerate(config.training.phases, start=1):
         rate = phase.learning_rate or config.optimizer.learning_rate
-        weights = [phase.energy_weight, phase.force_weight, phase.stress_weight, rate]
+        weights = [*(phase.weight_of(q.name) for q in outcome.quantities), rate]
         epochs = f"{done.count(number)} of {phase.epochs}"
         rows.append([str(number), epochs, *(f"{value:g}" for value in weights)])
-    head = ["phase", "epochs", "energy_weight", "force_weight", "stress_weight", "learning rate"]
+    names = [f"{quantity.name}_weight" for quantity in outcome.quantities]
+    head = ["phase", "epochs", *names, "learning rate"]
     yield from _table(head, rows, 0)
     yield ""
     for section in ("optimizer", "schedule", "loss"):

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..nn import CACE
+from ..quantities import OF_ENERGY
 from .config import PhaseSection
 from .loss import ErrorSums, total_loss
 from .normal_equations import NormalEquations
@@ -27,7 +28,6 @@ RIDGES = tuple(10.0**k for k in range(1, -11, -1))  # λ; less lets the weights 
 TOLERANCE = 0.01  # of a root-mean-square error; smaller changes for the worse do not count
 SHARE = 1e-3  # of the loss; what contributes less may get worse
 
-QUANTITIES = ("energy", "force", "stress")
 Errors = dict[str, ErrorSums]  # of groups
 
 
@@ -100,10 +100,10 @@ def worse(before: ErrorSums, after: ErrorSums, phase: PhaseSection) -> list[str]
     """Quantities with a weight whose error has grown by more than can be overlooked."""
     total = score(before, phase)
     found = []
-    for name in QUANTITIES:
-        weight = getattr(phase, f"{name}_weight")
-        old, new = (float(getattr(sums, f"{name}_loss")) for sums in (before, after))
-        count = max(1.0, float(getattr(before, f"{name}_count")))
+    for name in (quantity.name for quantity in OF_ENERGY):  # outputs have nothing of this readout
+        weight = phase.weight_of(name)
+        old, new = float(before[name].loss), float(after[name].loss)
+        count = max(1.0, float(before[name].count))
         matters = weight * new / count > SHARE * total
         if matters and not new <= (1.0 + TOLERANCE) ** 2 * old:  # also if it is not finite
             found.append(name)

@@ -29,6 +29,7 @@ from .data_summary import data_lines
 from .distributed import Processes, join_processes, leave_processes
 from .extent import extent_of
 from .initialization import fit_scales
+from .labels_of_outputs import check_outputs, start_outputs
 from .parent_and_child import compare, lines_of, write_rows
 from .provenance import provenance_of
 from .replay import Mixture, load_replay, replay_sources
@@ -71,6 +72,7 @@ def train(
             watcher = with_log(watcher, folder.log)
         watcher.say(_workforce(processes, device))
         data = load_data(config, config.model.cutoff, processes, watcher)
+        check_outputs(data, config, watcher)
         if processes.is_first:
             for line in data_lines(data, config.model.cutoff):
                 watcher.say(line)
@@ -153,10 +155,14 @@ def _base_model(config: Config) -> tuple[CACE, ModelInfo] | None:
 def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
     """The model section that describes ``base``; CaceError if the config says something else."""
     shape = {name: getattr(base, name) for name in ModelSection.model_fields}
-    given = config.model.model_dump(exclude_unset=True) if config.model else {}
+    given = config.model.model_fields_set if config.model else ()
     differing = [
         f"model.{name} ({shape[name]} there, {value} here)"
-        for name, value in given.items()
+        for name, value in (
+            (name, getattr(config.model, name))
+            for name in ModelSection.model_fields
+            if name in given
+        )
         if value not in (shape[name], "auto")
     ]
     if differing:
@@ -218,7 +224,7 @@ def _model(
                 f"contain {' '.join(unknown)}; train a new model"
             )
         if config.fine_tune.train_only == "readout":
-            trained = set(model.readout.parameters())
+            trained = {*model.readout.parameters(), *model.outputs.parameters()}
             for parameter in model.parameters():
                 parameter.requires_grad_(parameter in trained)
     else:
@@ -227,6 +233,7 @@ def _model(
         settings = config.model.hyperparameters(elements, float(mean_neighbors))
         model = CACE(settings).double()
         fit_scales(model, _sample(config, train))
+        start_outputs(model, settings.elements, train)
     check_elements(data, settings.elements, config)
     undetermined = _set_E0(config, model, settings, train, base is not None)
     for symbol, energy in zip(settings.elements, model.elements.E0.tolist()):

@@ -17,6 +17,7 @@ from .config import Config, PhaseSection
 from .data import Part
 from .dataset import GraphStore
 from .distributed import Processes
+from .labels_of_outputs import with_scales
 from .loss import ErrorSums, energy_error_sums, error_sums, mean_error, total_loss
 from .refit import refit_readout
 from .replay import Mixture
@@ -52,6 +53,7 @@ class Trainer:
         self.processes, self.folder, self.save_checkpoint = processes, folder, save_checkpoint
         self.device = next(model.parameters()).device
         self.relative = config.loss.energies == "relative"
+        self.quantities = with_scales(config.model.quantities, train)
 
         self.epoch = 0  # finished ones
         self.phase = 0  # the one that is running, and
@@ -96,13 +98,20 @@ class Trainer:
 
     def errors_of(self, store: GraphStore, groups: dict[str, list[int]]) -> dict[str, ErrorSums]:
         """Errors of the averaged model on the structures of every group."""
-        total = torch.zeros(len(groups), 12, dtype=torch.float64, device=self.device)
+        total = torch.stack([self._no_sums() for _ in groups])
         for sums, structures in zip(total, groups.values()):
             mine = share(structures, self.processes.rank, self.processes.count)
             for batch in batches(mine, store, self.config.training):
                 found = self._errors(self.average.module, store, batch, False)
                 sums += found.as_tensor().detach()
-        return dict(zip(groups, map(ErrorSums.from_tensor, self.processes.add(total))))
+        total = self.processes.add(total)
+        return {
+            name: ErrorSums.from_tensor(sums, self.quantities) for name, sums in zip(groups, total)
+        }
+
+    def _no_sums(self) -> Tensor:
+        """Zeros of the shape of ``ErrorSums.as_tensor``."""
+        return torch.zeros(len(self.quantities), 4, dtype=torch.float64, device=self.device)
 
     def _train_epoch(self, phase: PhaseSection, watcher: Watcher) -> ErrorSums:
         order = self.train.order(self.config.training.seed, self.epoch)
@@ -112,11 +121,11 @@ class Trainer:
                 "loss.energies: relative compares the structures of a batch, but every batch has "
                 "one structure; raise training.batch_atoms or training.batch_edges"
             )
-        total = torch.zeros(12, dtype=torch.float64, device=self.device)
+        total = self._no_sums()
         for done, batch in enumerate(joint, start=1):
             total += self._train_step(batch, phase)
             watcher.step(self.epoch, done, len(joint))
-        return ErrorSums.from_tensor(self.processes.add(total))
+        return ErrorSums.from_tensor(self.processes.add(total), self.quantities)
 
     def _train_step(self, batch: list[int], phase: PhaseSection) -> Tensor:
         """One step of the optimizer; returns the error sums of this process' share."""
@@ -141,8 +150,8 @@ class Trainer:
         if not mine:  # only the sums that other processes wait for
             if self.relative:
                 self.processes.add(torch.zeros(2, dtype=torch.float64, device=self.device))
-            self.processes.add(torch.zeros(3, dtype=torch.float64, device=self.device))
-            return torch.zeros(12, dtype=torch.float64, device=self.device)
+            self.processes.add(self._no_sums()[:, 0])
+            return self._no_sums()
         sums = self._errors(self.model, self.train.store, mine, True)
         loss = total_loss(sums, self.processes.add(sums.counts()), phase)
         # By the parameters only: second derivatives by edge vectors are not wanted, and cost.
@@ -161,7 +170,9 @@ class Trainer:
         if training and self.relative:
             sums = energy_error_sums(prediction.energies, labels, n_atoms)
             offset = mean_error(self.processes.add(sums))
-        return error_sums(prediction, labels, n_atoms, graph.structure, self.config.loss, offset)
+        return error_sums(
+            prediction, labels, n_atoms, graph.structure, self.config.loss, offset, self.quantities
+        )
 
     def _optimizer_step(self) -> None:
         factor = warmup_factor(self.step, self.config.schedule)
@@ -329,14 +340,9 @@ class Trainer:
             "epoch": self.epoch, "phase": self.phase + 1, "learning_rate": rate, "score": score,
         }  # fmt: skip
         for name, sums in ({"train": train} | valid).items():
-            for quantity, unit in (("energy", "eV/atom"), ("force", "eV/A"), ("stress", "eV/A^3")):
-                count = float(getattr(sums, f"{quantity}_count"))
-                square = float(getattr(sums, f"{quantity}_square"))
-                absolute = float(getattr(sums, f"{quantity}_absolute"))
-                row[f"{name}_{quantity}_rmse ({unit})"] = (
-                    (square / count) ** 0.5 if count else float("nan")
-                )
-                row[f"{name}_{quantity}_mae ({unit})"] = absolute / count if count else float("nan")
+            for quantity in self.quantities:
+                for kind in ("rmse", "mae"):
+                    row[f"{name}_{quantity.metric(kind)}"] = getattr(sums[quantity.name], kind)
         row["skipped_steps"] = self.bad_steps
         row["seconds"] = round(self.seconds, 3)
         return row

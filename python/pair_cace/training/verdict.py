@@ -13,9 +13,8 @@ import numpy as np
 
 from ..error_table import digits, percent
 from .data import unused_stress
-from .outcome import UNITS, Outcome
+from .outcome import Outcome
 
-NAMES = {"energy": "energies", "force": "forces", "stress": "stresses"}
 OVERFITTED = {"energy": 2.0, "force": 1.5, "stress": 1.5}  # validation over training errors
 FARTHER = {"energy": 2.0, "force": 1.5, "stress": 1.5}  # test over validation errors
 ALIKE = 1.2  # validation over training errors of forces, below
@@ -49,14 +48,15 @@ def _summary(outcome: Outcome) -> Iterator[str]:
     of_what = {
         "energy": "of their spread " + ("within compositions" if within else "after E0"),
         "force": "of their root mean square",
-        "stress": "of their spread",
     }
     said = []
-    for quantity, of in of_what.items():
-        error = outcome.error(quantity, "valid")
+    for quantity in outcome.quantities:
+        error = outcome.error(quantity.name, "valid")
         if error:
+            of = of_what.get(quantity.name, "of their spread")
             share = f" ({percent(error.share)} {of})" if math.isfinite(error.share) else ""
-            said.append(f"{NAMES[quantity]} {digits(error.rmse)} {UNITS[quantity]}{share}")
+            with_unit = f"{digits(error.rmse)} {quantity.scales[-1][0]}".strip()
+            said.append(f"{quantity.plural} {with_unit}{share}")
     yield f"RMSE of the best model on the validation frames: {'; '.join(said)}."
     force = outcome.error("force", "valid")
     if force and math.isfinite(force.share):
@@ -239,12 +239,12 @@ FINDINGS: tuple[Callable[[Outcome], Iterator[str]], ...] = (
 
 def _ratios(outcome: Outcome, part: str, other: str, limits: dict[str, float]) -> str:
     """ "2.1 (energies), 1.7 (forces) and 3.0 (stresses) times"; empty if none is above its limit."""
-    said = []
+    said, plurals = [], {quantity.name: quantity.plural for quantity in outcome.quantities}
     for quantity, limit in limits.items():
         here, there = outcome.error(quantity, part), outcome.error(quantity, other)
         if here and there and here.rmse > limit * there.rmse:
             ratio = digits(here.rmse / there.rmse) if there.rmse > 0 else "infinitely many"
-            said.append(f"{ratio} ({NAMES[quantity]})")
+            said.append(f"{ratio} ({plurals[quantity]})")
     *others, last = said or [""]
     return f"{', '.join(others)} and {last} times" if others else last and f"{last} times"
 
@@ -255,7 +255,7 @@ def _learned(outcome: Outcome, limits: dict[str, float]) -> dict[str, float]:
     return {
         quantity: limit
         for quantity, limit in limits.items()
-        if any(getattr(phase, f"{quantity}_weight") for phase in phases)
+        if any(phase.weight_of(quantity) for phase in phases)
     }
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..atomic_basis import degree_of_each_triple, mix_radial, weighted_neighbor_sum
 from ..edges import Edges
 from ..invariants import number_of_invariants
-from ..readout import Perceptron
+from ..perceptron import Perceptron
 from .term import MessageTerm
 
 START = 0.1  # size of the message in a new model, against one of Ar
