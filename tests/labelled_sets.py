@@ -12,6 +12,7 @@ from ase.build import bulk, fcc111, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
+from pair_cace.data.neighbors import neighbor_list
 from pair_cace.data.reading import Frame
 
 
@@ -81,6 +82,23 @@ def argon(n: int = 30, seed: int = 5) -> list[Frame]:
         lambda rng, k: bulk("Ar", cubic=True, a=rng.uniform(5.2, 5.5)).repeat(2),
         lambda: LennardJones(sigma=3.4, epsilon=0.0104, rc=7.0, smooth=True),
     )  # fmt: skip
+
+
+def with_charges(frames: list[Frame], name: str = "charge", cutoff: float = 4.0) -> list[Frame]:
+    """``frames`` with a label for every atom, above 0, that neighbours up to ``cutoff`` in Å and
+    elements make."""
+    found = []
+    for frame in frames:
+        atoms = frame.atoms.copy()
+        senders, receivers, vectors = neighbor_list(
+            atoms.positions, atoms.cell.array, atoms.pbc, cutoff
+        )
+        r = np.linalg.norm(vectors, axis=1)
+        pull = np.exp(-r) * (1 - (r / cutoff) ** 2) ** 2 * atoms.numbers[senders] / 29
+        charges = np.bincount(receivers, pull, len(atoms)) + 0.01 * atoms.numbers
+        atoms.set_array(name, charges)
+        found.append(dataclasses.replace(frame, atoms=atoms))
+    return found
 
 
 def write(path, frames, **names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import pathlib
@@ -9,10 +10,14 @@ import shutil
 import subprocess
 import sys
 
+import ase.io
 import pytest
 import yaml
+from click.testing import CliRunner
 from helpers import assert_close
-from labelled_sets import alloy, write
+from labelled_sets import alloy, with_charges, write
+from pair_cace.calculator import CACECalculator
+from pair_cace.cli import cace as command
 from pair_cace.errors import CaceError
 from pair_cace.extending import load_terms
 from pair_cace.registry import Registry
@@ -23,18 +28,30 @@ TERMS = {
     "message": dict(model={"n_layers": 2, "messages": ["M", "Toy"]}),
     "radial": dict(model={"radial": "toy gaussians", "n_layers": 1, "messages": ["Ar", "Bchi"]}),
     "loss": dict(loss={"kind": "toy log cosh"}),
+    "output": dict(
+        model={"outputs": {"charge": {"kind": "toy positive", "unit": "e", "width": 4}}}
+    ),
     "plain": dict(model={"compiled": "no", "n_layers": 1, "messages": ["Ar", "Bchi"]}),
 }
 
 
 def cace(folder, *arguments, term=None):
-    """Run the command, with the file of ``term`` if there is one; returns what it printed."""
+    """Run the command, with the file of ``term`` if there is one; returns what it printed.
+
+    All in this process, which starts once.
+    """
     file = HERE / f"toy_{term}.py"
     words = ["--with", file] if term and file.is_file() else []
-    command = [sys.executable, "-m", "pair_cace", *words, *arguments]
-    run = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
+    with contextlib.chdir(folder):
+        run = CliRunner().invoke(command, list(map(str, [*words, *arguments])))
+    assert run.exit_code == 0, (run.output, run.exception)
+    return run.output
+
+
+def cace_without_files(folder, *arguments):
+    """Run the command in a process of its own, which knows of no terms but ours."""
+    words = [sys.executable, "-m", "pair_cace", *map(str, arguments)]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module", params=TERMS)
@@ -42,7 +59,7 @@ def run(request, tmp_path_factory):
     """The name of a term, and a folder with data, a run that was resumed, and its export."""
     term = request.param
     folder = tmp_path_factory.mktemp(term)
-    write(folder / "train.xyz", alloy(20))
+    write(folder / "train.xyz", with_charges(alloy(20)))
     content = {
         "folder": "run",
         "data": {"train": "train.xyz", "valid": 0.2},
@@ -83,49 +100,63 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(run):
 def test_checkpoint_and_export_are_evaluated_alike(run):
     term, folder = run
     cace(folder, "eval", "run/best.cace.pt", "train.xyz", "--json", "a.json", term=term)
-    cace(folder, "eval", "model.pt", "train.xyz", "--json", "b.json")
+    found = cace_without_files(folder, "eval", "model.pt", "train.xyz", "--json", "b.json")
+    assert found.returncode == 0, found.stderr
     found = [json.loads((folder / name).read_text())["errors"] for name in ("a.json", "b.json")]
     assert found[0].keys() == found[1].keys()
     for quantity, errors in found[0].items():
         assert found[1][quantity]["rmse"] == pytest.approx(errors["rmse"], rel=1e-6)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_forces_in_lmp_are_those_of_differences_of_energies(run, tmp_path, ranks):
+def test_an_output_learns(run):
+    term, folder = run
+    if term != "output":
+        pytest.skip("the model has no outputs")
+    with open(folder / "run" / "metrics.csv", newline="") as file:
+        errors = [float(row["valid_charge_rmse (e)"]) for row in csv.DictReader(file)]
+    assert errors[-1] < 0.7 * errors[0]
+    cace(folder, "eval", "run/best.cace.pt", "train.xyz", "--write", "with.xyz", term=term)
+    frames = ase.io.read(folder / "with.xyz", ":")
+    calculator = CACECalculator(folder / "model.pt")
+    for atoms in frames[:3]:
+        calculator.calculate(atoms)
+        assert_close(calculator.results["charge"], atoms.arrays["cace_charge"])
+        assert (calculator.results["charge"] > 0).all()
+
+
+def test_forces_are_those_of_differences_of_energies(run):
     _, folder = run
     atoms = alloy(1)[0].atoms.repeat((2, 1, 1))
-    shutil.copy(folder / "model.pt", tmp_path)
-    energy, forces = in_lmp(tmp_path, atoms, ranks)
-    step = 1e-4
+    atoms.calc = CACECalculator(folder / "model.pt")
+    forces, step = atoms.get_forces(), 1e-4
     for atom, axis in ((0, 0), (3, 1), (12, 2)):
         energies = []
         for sign in (1, -1):
             moved = atoms.copy()
+            moved.calc = atoms.calc
             moved.positions[atom, axis] += sign * step
-            energies.append(in_lmp(tmp_path, moved, ranks)[0])
+            energies.append(moved.get_potential_energy())
         expected = -(energies[0] - energies[1]) / (2 * step)
         assert forces[atom, axis] == pytest.approx(expected, abs=1e-6)
-    if ranks > 1:
-        alone, forces_alone = in_lmp(tmp_path, atoms, 1)
-        assert energy == pytest.approx(alone, abs=1e-9)
-        assert_close(forces, forces_alone)
 
 
-def in_lmp(folder, atoms, ranks):
-    """Energy in eV and forces in eV/Å."""
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_lmp_has_the_energies_and_forces_of_the_calculator(run, tmp_path, ranks):
+    _, folder = run
+    atoms = alloy(1)[0].atoms.repeat((2, 1, 1))
+    shutil.copy(folder / "model.pt", tmp_path)
     pair = "pair_style cace\npair_coeff * * model.pt Cu Au"
-    found = single_point(folder, atoms, pair, ("Cu", "Au"), ranks)
-    return found.energy, found.forces
+    found = single_point(tmp_path, atoms, pair, ("Cu", "Au"), ranks)
+    atoms.calc = CACECalculator(folder / "model.pt")
+    assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+    assert_close(found.forces, atoms.get_forces())
 
 
 def test_a_checkpoint_says_which_term_it_needs(run):
     term, folder = run
     if term in ("loss", "plain"):
         pytest.skip("the model has no terms of its own")
-    result = subprocess.run(
-        [sys.executable, "-m", "pair_cace", "export", "run/best.cace.pt", "-o", "no.pt"],
-        cwd=folder, capture_output=True, text=True,
-    )  # fmt: skip
+    result = cace_without_files(folder, "export", "run/best.cace.pt", "-o", "no.pt")
     assert result.returncode == 1 and "cace --with FILE.py" in result.stderr
     assert "Traceback" not in result.stderr and not (folder / "no.pt").exists()
 

@@ -118,7 +118,7 @@ def test_weights_of_a_teacher_are_found(scales, n_directions):
     after = found()["all"]
     for name in ("energy", "force", "stress"):
         if getattr(phase, f"{name}_weight"):
-            ratio = getattr(after, f"{name}_loss") / getattr(before, f"{name}_loss")
+            ratio = after[name].loss / before[name].loss
             assert ratio < 1e-6, name
 
 
@@ -139,8 +139,7 @@ def test_the_equations_have_the_slope_of_the_loss():
         prediction = predict(model, graph, create_graph=True)
         sums = error_sums(prediction, labels, n_atoms, graph.structure, loss)
         value = sum(
-            scale * getattr(sums, f"{name}_loss")
-            for scale, name in zip(scales, ("energy", "force", "stress"))
+            scale * sums[name].loss for scale, name in zip(scales, ("energy", "force", "stress"))
         )
         linear = model.readout.linear
         slopes = torch.autograd.grad(value, [linear.weight, linear.bias])
@@ -167,9 +166,8 @@ def test_directions_count_every_component_once():
 
 
 def sums(energy, force=1.0):
-    one = torch.ones((), dtype=torch.float64)
-    values = [energy**2, energy**2, energy, 1.0, force**2, force**2, force, 1.0] + 4 * [0.0]
-    return ErrorSums(*(value * one for value in values))
+    errors = [(energy**2, energy**2, energy, 1.0), (force**2, force**2, force, 1.0), 4 * (0.0,)]
+    return ErrorSums.from_tensor(torch.tensor(errors, dtype=torch.float64))
 
 
 def searched(valid, parts=lambda model, k: sums(1.0), n_parts=1):
@@ -201,8 +199,8 @@ def test_what_does_not_help_is_not_kept():
 def test_the_best_of_all_ridges_is_taken():
     found, weight = searched(lambda x: {"all": sums(1.0 + abs(x - 0.5))})
     assert found.ridge == 1.0 and weight == pytest.approx(0.5, abs=1e-3)
-    assert float(found.before["all"].energy_loss) == 1.5**2
-    assert float(found.after["all"].energy_loss) == pytest.approx(1.0, abs=1e-2)
+    assert float(found.before["all"]["energy"].loss) == 1.5**2
+    assert float(found.after["all"]["energy"].loss) == pytest.approx(1.0, abs=1e-2)
 
 
 def test_no_group_gets_worse_in_anything():

@@ -23,7 +23,7 @@ from .train import train
 @click.version_option(__version__, package_name="pair_cace")
 @click.option(
     "--with", "terms", type=click.Path(path_type=pathlib.Path), multiple=True, metavar="FILE.py",
-    help="A Python file with message terms, radial bases or losses of yours; can be given again.",
+    help="A Python file with message terms, radial bases, losses or outputs of yours; can be given again.",
 )  # fmt: skip
 def cace(terms: tuple[pathlib.Path, ...]) -> None:
     """CACE machine-learning potentials: make models in Python, run them in LAMMPS.
