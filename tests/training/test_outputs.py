@@ -246,11 +246,11 @@ def test_bad_labels_are_named(outputs_file, frames, change, text):
         ({"model.outputs": {"forces": "scalar"}}, "expected a new name for an output, found forces"),
         ({"model.outputs": {"my charge": "scalar"}}, "expected a name of letters, digits and _"),
         ({"model.outputs": {"charge": "scalr"}},
-         "model.outputs: charge: expected a kind of output of the names .*scalar.*, found 'scalr'"),
+         "model.outputs: charge: kind: expected a kind of output of the names .*scalar.*, found 'scalr'"),
         ({"model.outputs": {"charge": {"hiden": [3]}}},
          "charge: hiden: unknown key; known are kind, unit, key, hidden"),
         ({"model.outputs": {"charge": {"hidden": [0]}}}, "charge: hidden.0: .* greater than or equal"),
-        ({"model.outputs": {"charge": {"unit": "e per atom"}}}, "charge: unit: .* found 'e per atom'"),
+        ({"model.outputs": {"charge": {"unit": "e per atom"}}}, "charge: unit: expected a unit without spaces, .* got 'e per atom'"),
     ],
 )  # fmt: skip
 def test_mistakes_in_the_config_are_named(outputs_file, changes, text):

@@ -106,6 +106,12 @@ def evaluate_command(
         named = getattr(keys, label) not in (getattr(Keys(), label), None)
         if named and all(getattr(frame, label) is None for frame in frames):
             raise CaceError(missing_label(frames[0], label, keys, "--{label}-key"))
+    for name in (one.partition("=")[0] for one in output_keys):
+        if all(frame.outputs[name] is None for frame in frames):
+            raise CaceError(
+                f"--output-key: expected the label '{outputs[name]}' ({name}) of atoms, found "
+                f"{labels_in(frames[0])} in {frames[0].name}, and in no other frame; correct the name"
+            )
     labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
     labelled |= any(label is not None for frame in frames for label in frame.outputs.values())
     if not labelled and (plot or json_file or not write_file):

@@ -38,9 +38,7 @@ class Keys:
         "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
     )
     config_type: str | None = "config_type"  # the group that a frame belongs to, any word
-    outputs: Mapping[str, str] = field(
-        default_factory=dict
-    )  # of a model, and what labels are called
+    outputs: Mapping[str, str] = field(default_factory=dict)  # of a model, and their labels
 
     @property
     def of_frames(self) -> dict[str, str | None]:
@@ -246,12 +244,11 @@ def _of_atoms(
     if value is None:
         return None
     array = np.asarray(value)
-    mend = f"; correct the file, or name other labels with model.outputs.{output}.key"
     if array.dtype.kind not in "iuf" or array.shape not in ((n_atoms,), (n_atoms, 1)):
         found = f"shape {array.shape}" if array.dtype.kind in "iuf" else f"{value!r}"
         raise CaceError(
             f"{name}: expected a number for each of the {n_atoms} atoms under '{key}' (the output {output}), "
-            f"found {found}{mend}"
+            f"found {found}; correct the file, or name other labels with model.outputs.{output}.key"
         )
     if not np.isfinite(array).all():
         raise CaceError(

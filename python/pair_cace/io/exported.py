@@ -32,11 +32,9 @@ _TEXT = (
     "length_unit", "energy_unit",
 )  # fmt: skip
 _JSON = ("E0", "hyperparameters", "provenance")
-_TRAINING = (
-    "training",
-    "training_extent",
-)  # JSON, and lines for the pair style; absent if not known
-_OUTPUTS = ("outputs",)  # a line for each, "NAME UNIT" or "NAME" alone; absent if there are none
+# JSON, lines for the pair style, and a line "NAME UNIT", or "NAME" alone, for every output; absent if
+# there is nothing to say.
+_MORE = ("training", "training_extent", "outputs")
 
 # Largest deviation of an export from its checkpoint in float64, relative to the largest value.
 AGREEMENT = {"float64": 1e-10, "float32": 1e-3}
@@ -83,7 +81,7 @@ def export_model(
 def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
     """Read an exported model. Raises CaceError if ``path`` is none, or of another format."""
     expect_kind(path, "exported")
-    metadata = dict.fromkeys(_TEXT + _JSON + _TRAINING + _OUTPUTS, "")
+    metadata = dict.fromkeys(_TEXT + _JSON + _MORE, "")
     try:
         with _quiet():
             model = torch.jit.load(str(path), map_location="cpu", _extra_files=metadata)
@@ -119,36 +117,30 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
 
 def _metadata(info: ModelInfo, dtype: str, portable: bool) -> dict[str, str]:
     settings = info.hyperparameters
-    return (
-        {
-            "format_version": str(_core.model_format_version),
-            "cutoff": repr(settings.cutoff),
-            "elements": " ".join(settings.elements),
-            "n_layers": str(settings.n_layers),
-            "values_per_ghost": str(settings.values_per_ghost),
-            "n_descriptors": str(settings.n_descriptors),
-            "portable": "yes" if portable else "no",
-            "has_kernels": "yes" if settings.has_kernels else "no",
-            "dtype": dtype,
-            "length_unit": "angstrom",
-            "energy_unit": "eV",
-            "E0": json.dumps(info.E0),
-            "hyperparameters": settings.model_dump_json(),
-            "provenance": json.dumps(info.provenance | {"exported_by": _exported_by()}),
-        }
-        | _training(info)
-        | _outputs(settings)
-    )
+    return {
+        "format_version": str(_core.model_format_version),
+        "cutoff": repr(settings.cutoff),
+        "elements": " ".join(settings.elements),
+        "n_layers": str(settings.n_layers),
+        "values_per_ghost": str(settings.values_per_ghost),
+        "n_descriptors": str(settings.n_descriptors),
+        "portable": "yes" if portable else "no",
+        "has_kernels": "yes" if settings.has_kernels else "no",
+        "dtype": dtype,
+        "length_unit": "angstrom",
+        "energy_unit": "eV",
+        "E0": json.dumps(info.E0),
+        "hyperparameters": settings.model_dump_json(),
+        "provenance": json.dumps(info.provenance | {"exported_by": _exported_by()}),
+    } | _more(info)
 
 
-def _outputs(settings: Hyperparameters) -> dict[str, str]:
-    lines = [f"{name} {one.unit}".strip() + "\n" for name, one in settings.outputs.items()]
-    return {"outputs": "".join(lines)} if lines else {}
-
-
-def _training(info: ModelInfo) -> dict[str, str]:
-    extent = info.trained_on
+def _more(info: ModelInfo) -> dict[str, str]:
+    extent, outputs = info.trained_on, info.hyperparameters.outputs
     files = {}
+    if outputs:
+        lines = [f"{name} {output.unit}".strip() for name, output in outputs.items()]
+        files["outputs"] = "\n".join(lines) + "\n"
     if extent:
         files["training_extent"] = extent.text()
     if extent or info.errors:

@@ -117,11 +117,12 @@ class CACE(nn.Module):
 
     def outputs_of(self, layers: List[Tensor], species: Tensor, n_atoms: int) -> Dict[str, Tensor]:
         """``atom_outputs`` from the features of every layer."""
-        features = torch.stack(layers, dim=-1).flatten(1)
-        composition = self.elements(species[:n_atoms])
         found: Dict[str, Tensor] = {}
-        for name, output in self.outputs.items():
-            found[name] = output(features, composition).to(torch.float64)
+        if len(self.outputs) > 0:
+            features = torch.stack(layers, dim=-1).flatten(1)
+            composition = self.elements(species[:n_atoms])
+            for name, output in self.outputs.items():
+                found[name] = output(features, composition).to(torch.float64)
         return found
 
     def energies_of(

@@ -7,7 +7,7 @@ import glob
 import os
 import pathlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -250,20 +250,13 @@ class PhaseSection(_Section):
             return getattr(self, f"{quantity}_weight")
         return self.output_weights.get(quantity, 1.0)
 
-    def check_outputs(self, outputs: Collection[str]) -> None:
-        """Raise ValueError for the weight of an output that the model does not have."""
-        unknown = set(self.output_weights) - set(outputs)
-        if unknown:
-            raise ValueError(
-                f"output_weights: expected names of model.outputs ({', '.join(outputs) or 'none'}), found "
-                f"{', '.join(sorted(unknown))}; correct the name, or take it out"
-            )
-
     @model_validator(mode="after")
     def _something_to_learn(self) -> "PhaseSection":
         weights = [self.weight_of(name) for name in _NAMES_OF_ENERGY]
         if not any([*weights, *self.output_weights.values()]):
-            raise ValueError("a phase needs a weight above 0 for energy, force or stress")
+            raise ValueError(
+                "a phase needs a weight above 0 for energy, force, stress or an output"
+            )
         return self
 
 
@@ -484,12 +477,6 @@ class Config(_Section):
                 raise ValueError("data.E0: 'keep' needs a model in fine_tune.init_from")
             if self.fine_tune.train_only != "all":
                 raise ValueError("fine_tune.train_only: 'readout' needs fine_tune.init_from")
-        return self
-
-    @model_validator(mode="after")
-    def _weights_of_outputs(self) -> "Config":
-        for phase in self.training.phases if self.model else ():
-            phase.check_outputs(self.model.outputs)
         return self
 
     @model_validator(mode="after")

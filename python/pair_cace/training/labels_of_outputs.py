@@ -18,17 +18,24 @@ from .data import Part
 from .watcher import Watcher
 
 
+def check_weights(config: Config) -> None:
+    """Raise CaceError for the weight of an output that the model does not have."""
+    outputs = config.model.outputs
+    for number, phase in enumerate(config.training.phases):
+        unknown = sorted(set(phase.output_weights) - set(outputs))
+        if unknown:
+            raise CaceError(
+                f"training.phases.{number}.output_weights: expected names of model.outputs "
+                f"({', '.join(outputs) or 'none'}), found {', '.join(unknown)}; correct or remove them"
+            )
+
+
 def check_outputs(parts: dict[str, Part], config: Config, watcher: Watcher) -> None:
     """Say how many labels outputs have.
 
     Raises CaceError for an output to be learned that has none in the training data.
     """
     phases, outputs = config.training.phases, config.model.outputs
-    for number, phase in enumerate(phases):
-        try:
-            phase.check_outputs(outputs)
-        except ValueError as error:
-            raise CaceError(f"training.phases.{number}.{error}") from None
     for name, settings in outputs.items():
         key, train = settings.key or name, parts["train"]
         counts = {part: _n_labelled(parts[part], name) for part in ("train", "valid")}

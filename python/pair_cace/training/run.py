@@ -29,7 +29,7 @@ from .data_summary import data_lines
 from .distributed import Processes, join_processes, leave_processes
 from .extent import extent_of
 from .initialization import fit_scales
-from .labels_of_outputs import check_outputs, start_outputs
+from .labels_of_outputs import check_outputs, check_weights, start_outputs
 from .parent_and_child import compare, lines_of, write_rows
 from .provenance import provenance_of
 from .replay import Mixture, load_replay, replay_sources
@@ -66,6 +66,7 @@ def train(
             shape = _shape_of(config, base[1].hyperparameters)
             config = config.model_copy(update={"model": shape})
         _check_refit(config)
+        check_weights(config)
         state = folder.load_state(config) if resume else None
         processes.let_the_first(lambda: folder.go_on(config) if resume else folder.start(config))
         if processes.is_first:

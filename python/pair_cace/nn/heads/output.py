@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from torch import Tensor, nn
 
-from ...registry import ANY_TERMS, NameOf, Registry
+from ...registry import NameOf, Registry
 
 if TYPE_CHECKING:
     from ..hyperparameters import Hyperparameters
@@ -21,12 +21,17 @@ class OutputSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: NameOf(ATOM_OUTPUTS) = Field("scalar", description="name of the kind")
-    unit: str = Field(
-        "", pattern=r"^\S*$", description="unit of the labels, such as e; for tables and figures"
-    )
+    unit: str = Field("", description="unit of the labels, such as e; for tables and figures")
     key: str | None = Field(
         None, description="name of the labels in the files, if it is not that of the output"
     )
+
+    @field_validator("unit")
+    @classmethod
+    def _one_word(cls, unit: str) -> str:
+        if len(unit.split()) > 1 or unit != unit.strip():
+            raise ValueError("expected a unit without spaces, such as e or eV/Å")
+        return unit
 
 
 class AtomOutput(nn.Module):
@@ -49,26 +54,26 @@ class AtomOutput(nn.Module):
         float64, and their standard deviation about these means."""
 
 
-def settings_of(given: Any, context: Any) -> Any:
-    """The settings that a config gives for an output, by the schema of its kind.
+class _SettingsOfOthers(OutputSettings):
+    """Of a kind that is not here: whatever else is said of it is left out."""
 
-    The name of a kind alone will do. Raises ValueError; not for unknown kinds if ``context`` is ANY_TERMS.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def settings_of(given: Any, context: Any) -> OutputSettings:
+    """The settings that a config gives for an output, by the schema of its kind, whose name alone will do.
+
+    Raises ValueError; not for unknown kinds if ``context`` is ANY_TERMS.
     """
     if isinstance(given, OutputSettings):
         return given
     if isinstance(given, str):
         given = {"kind": given}
-    if not isinstance(given, dict):
-        raise ValueError(f"expected the name of a kind of output, or its settings, found {given!r}")
-    kind = given.get("kind", OutputSettings.model_fields["kind"].default)
-    if not isinstance(kind, str) or (kind not in ATOM_OUTPUTS and context != ANY_TERMS):
-        raise ValueError(ATOM_OUTPUTS.unknown(kind))
-    if kind not in ATOM_OUTPUTS:
-        common = {key: given[key] for key in OutputSettings.model_fields if key in given}
-        return OutputSettings.model_validate(common, context=context)
-    schema = ATOM_OUTPUTS[kind].Settings
+    kind = given.get("kind", "scalar") if isinstance(given, dict) else "scalar"
+    known = isinstance(kind, str) and kind in ATOM_OUTPUTS
+    schema = ATOM_OUTPUTS[kind].Settings if known else _SettingsOfOthers
     try:
-        return schema.model_validate(given)
+        return schema.model_validate(given, context=context)
     except ValidationError as error:
         raise ValueError("; ".join(_described(one, schema) for one in error.errors())) from None
 
@@ -77,4 +82,5 @@ def _described(mistake: Any, schema: type[OutputSettings]) -> str:
     name = ".".join(map(str, mistake["loc"]))
     if mistake["type"] == "extra_forbidden":
         return f"{name}: unknown key; known are {', '.join(schema.model_fields)}"
-    return f"{name}: {mistake['msg'].removeprefix('Value error, ')}, found {mistake['input']!r}"
+    message = mistake["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}, got {mistake['input']!r}".removeprefix(": ")
