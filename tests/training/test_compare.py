@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from pair_cace.cli.compare import compare
 from pair_cace.errors import CaceError
-from pair_cace.quantities import TO_GPA
+from pair_cace.quantities import FORCE, TO_GPA
 from pair_cace.training.compare import differing_keys, read_runs, warnings
 from pair_cace.training.config import Config
 from pair_cace.training.report import write_report
@@ -108,9 +108,9 @@ def test_a_run_that_is_still_going(runs, tmp_path):
     metrics.write_text("\n".join([*lines, lines[-1].replace("2,", "3,", 1)]) + "\n")
     going, new, longer = read_runs([tmp_path / name for name in ("going", "new", "longer")])
     best = min(going.rows, key=lambda row: row["score"])
-    assert going.valid_error("force") == best["valid_force_rmse (eV/A)"]
-    assert going.test_error("force") is None and going.elements == ("Cu", "Au")
-    assert new.valid_error("force") is None and new.minutes is None and new.elements is None
+    assert going.valid_error(FORCE) == best["valid_force_rmse (eV/A)"]
+    assert going.test_error(FORCE) is None and going.elements == ("Cu", "Au")
+    assert new.valid_error(FORCE) is None and new.minutes is None and new.elements is None
     assert longer.report is None  # its report is of three epochs
     said = warnings([going, new, longer])
     assert "going: 3 of 3 epochs; running or interrupted, no report yet" in said

@@ -2,21 +2,28 @@
 
 import copy
 import dataclasses
+import json
+import re
 
 import ase.io
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from labelled_sets import alloy, with_charges, write
 from pair_cace.calculator import CACECalculator
+from pair_cace.cli import cace
 from pair_cace.data.reading import Keys, read_frames
+from pair_cace.error_table import digits
 from pair_cace.errors import CaceError
 from pair_cace.evaluation import evaluate, graphs_of
 from pair_cace.io.checkpoint import load_checkpoint
 from pair_cace.io.exported import export_model, load_exported
 from pair_cace.nn import CACE
 from pair_cace.spread import about_means
+from pair_cace.training.compare import as_json, read_runs
 from pair_cace.training.config import load_config
+from pair_cace.training.report import write_report
 from pair_cace.training.run import train
 from training_helpers import Listener, rows_of
 
@@ -63,7 +70,7 @@ model: {MODEL}
 training: {{batch_size: 4, dtype: float64, phases: [{{epochs: 25, force_weight: 100}}]}}
 """
     (folder / "config.yaml").write_text(text)
-    return train(load_config(folder / "config.yaml")).path
+    return train(load_config(folder / "config.yaml"), report=write_report).path
 
 
 def test_outputs_learn_what_surroundings_make(learned, frames):
@@ -94,6 +101,41 @@ def test_the_calculator_has_what_the_evaluation_has(learned, frames, tmp_path):
                 np.testing.assert_allclose(given, expected[name], rtol=1e-12)
             np.testing.assert_allclose(atoms.get_charges(), expected["charge"], rtol=1e-12)
             assert atoms.get_potential_energy() == pytest.approx(expected["energy"], rel=1e-12)
+
+
+def test_reports_and_tables_have_outputs(learned):
+    report = json.loads((learned / "report.json").read_text())
+    for quantity in ("charge", "charge on Cu", "charge on Au", "site"):
+        assert 0 < report["errors"]["valid"][quantity]["share_of_spread"] < 0.5
+    page = (learned / "report.md").read_text()
+    assert (
+        "| charge on Cu | e |" in page
+        and "energy_weight | force_weight | stress_weight | charge_weight" in page
+    )
+    assert f"charge {digits(report['errors']['valid']['charge']['rmse'])} e" in report["verdict"][0]
+    (compared,) = as_json(read_runs([learned]))["runs"]
+    assert compared["valid"]["charge"] == report["errors"]["valid"]["charge"]["rmse"]
+    told = CliRunner().invoke(cace, ["info", str(learned / "best.cace.pt")]).output
+    assert "charge:                kind scalar, unit e, hidden 16" in told
+    assert "key sites" in told
+
+
+def test_evaluation_of_outputs_on_the_command_line(learned, frames, tmp_path):
+    write(tmp_path / "set.xyz", frames[:4])
+    words = ["eval", str(learned / "best.cace.pt"), str(tmp_path / "set.xyz")]
+    found = CliRunner().invoke(cace, [*words, "--write", str(tmp_path / "w.xyz")])
+    assert "charge on Au" in found.output and "2 of 4 frames have no 'sites'" in found.output
+    for atoms in ase.io.read(tmp_path / "w.xyz", ":"):
+        assert atoms.arrays["cace_charge"].shape == atoms.arrays["cace_site"].shape == (8,)
+    other = CliRunner().invoke(cace, [*words, "--output-key", "site=charge"])
+    values = [line for line in other.output.splitlines() if line.startswith("│ site  ")]
+    assert other.exit_code == 0 and "32" in values[0]
+    for given, text in (
+        ("spin=charge", r"expected NAME=LABEL with an output of the model \(charge, site\)"),
+        ("site=nothing", r"expected the label 'nothing' \(site\) of atoms, found .*charges"),
+    ):
+        failed = CliRunner().invoke(cace, [*words, "--output-key", given])
+        assert re.search(text, str(failed.exception)), failed.exception
 
 
 def without_labels(frame):
