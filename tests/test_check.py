@@ -319,6 +319,7 @@ def test_two_groups_are_two():
     "name, step", [("3bpa/train_300K", 3), ("water/train", 6), ("ethanol/train", 6),
                    ("nbmotaw/train", 6), ("hea25/train", 1)]
 )  # fmt: skip
+@pytest.mark.slow
 def test_nothing_is_said_of_first_principles_data(shared, name, step):
     path = shared / "data" / f"{name}.xyz"
     if not path.is_file():
@@ -346,6 +347,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name, step", [("ethanol/train", 5), ("nbmotaw/train", 5)])
 @pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.slow
 def test_mistakes_in_first_principles_data_are_named(shared, name, step, mistake):
     path = shared / "data" / f"{name}.xyz"
     if not path.is_file():

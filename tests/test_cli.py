@@ -35,6 +35,7 @@ VERBS = ["", "check", "compare", "convert", "eval", "export", "info", "train"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.fast
 def test_help(verb):
     run = cace(*verb.split(), "--help")
     assert run.returncode == 0 and run.stdout.startswith("Usage:")

@@ -77,7 +77,9 @@ def test_every_kind_of_model(kind, dtype):
     assert_both_ways_agree(settings_of(kind), Graph.of(SYSTEMS["liquid"](), CUTOFF), dtype)
 
 
-@pytest.mark.parametrize("n_atom_basis", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize(
+    "n_atom_basis", [1, 3, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5))]
+)
 @pytest.mark.parametrize("nu_max", [1, 2, 3, 4])
 @pytest.mark.parametrize("l_max", [0, 1, 2, 3, 4, 5])
 def test_every_shape(l_max, nu_max, n_atom_basis):
@@ -111,6 +113,7 @@ def test_edges_in_any_order(kind):
 
 
 @pytest.mark.parametrize("instructions", ["baseline", "avx2", "avx512"])
+@pytest.mark.slow
 def test_every_set_of_instructions(instructions):
     """The choice is made once per process; one that this machine lacks falls back to the baseline."""
     script = (

@@ -71,7 +71,7 @@ def test_a_checkpoint_gives_back_the_same_model(tmp_path, kind, dtype):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_an_export_agrees_with_its_checkpoint(tmp_path, kind, dtype):
     settings = settings_of(kind)
     model = random_model(settings)
@@ -403,6 +403,7 @@ def test_an_export_does_not_overwrite_its_checkpoint(checkpoint):
         export_checkpoint(checkpoint, checkpoint, None)
 
 
+@pytest.mark.slow
 def test_a_portable_export_runs_without_our_package(checkpoint, tmp_path):
     export = tmp_path / "portable.pt"
     export_checkpoint(checkpoint, export, None, portable=True)

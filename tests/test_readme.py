@@ -34,6 +34,7 @@ def run(command, folder):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_demo(repository, tmp_path):
     command = block(repository, "bash", "cace demo").splitlines()[-1]
     output = run(command + " --epochs 6 --steps 100", tmp_path)  # that it runs, not how well
@@ -90,6 +91,7 @@ def test_example_inputs(repository, shared, tmp_path, name):
     assert "Loop time of" in output and list(tmp_path.glob("water-*.data"))
 
 
+@pytest.mark.fast
 def test_versions_are_written_once(repository):
     project = tomllib.loads((repository / "pyproject.toml").read_text())
     assert project["project"]["version"] == __version__
@@ -100,6 +102,7 @@ def test_versions_are_written_once(repository):
     assert pins[0] == pins[1] and len(pins[0]) == 3
 
 
+@pytest.mark.fast
 def test_links_of_the_readme(repository):
     """Every page that the README links to exists."""
     text = (repository / "README.md").read_text()

@@ -18,6 +18,7 @@ from training_helpers import cace_train, labelled
 # ---- reference energies and fine-tuning ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reference_energies(config_file, tmp_path):
     single = [ase.Atoms("Cu"), ase.Atoms("Au")]
     for atoms, energy in zip(single, (-1.25, -2.5)):
@@ -271,6 +272,7 @@ def test_resume_refuses_other_data(config_file, tmp_path):
         train(config, resume=True)
 
 
+@pytest.mark.slow
 def test_the_folder_must_not_hold_the_config_itself(config_file, tmp_path):
     config = config_file(folder=str(tmp_path))
     before = config.read_text()

@@ -45,6 +45,7 @@ def slopes_in(verdict):
     return {word.split()[0]: float(word.split()[-1]) for word in words}
 
 
+@pytest.mark.slow
 def test_right_data_have_slopes_of_one_and_no_warnings(tmp_path, config_file):
     printed, log, verdict = run_on(sets.alloy(120), tmp_path, config_file)
     assert "warning" not in printed
@@ -62,6 +63,7 @@ def test_right_data_have_slopes_of_one_and_no_warnings(tmp_path, config_file):
         assert words in printed and words in log
 
 
+@pytest.mark.slow
 def test_the_end_of_a_run_on_gradients_says_that_forces_have_the_wrong_sign(tmp_path, config_file):
     frames = sets.forces_times(sets.alloy(120), -1.0)
     printed, log, verdict = run_on(frames, tmp_path, config_file)

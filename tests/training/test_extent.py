@@ -89,6 +89,7 @@ def test_ranges():
     assert factor_outside(0.5, ranges) == pytest.approx(2) and factor_outside(0.5, ()) == 1.0
 
 
+@pytest.mark.slow
 def test_every_model_of_a_run_carries_it(config_file, tmp_path):
     from pair_cace.training.report import write_report
 

@@ -60,6 +60,7 @@ def test_what_has_been_trained_cannot_be_changed(before, new):
         continued(before, ROWS[: before["epoch"]], OLD, new)
 
 
+@pytest.mark.slow
 def test_more_epochs_than_before(config_file, tmp_path):
     """A longer run that was stopped on the way and one whose end was moved have the same epochs."""
     phases = [{"epochs": 2, "energy_weight": 1, "force_weight": 100}]
@@ -80,6 +81,7 @@ def test_more_epochs_than_before(config_file, tmp_path):
     assert fewer.returncode == 1 and "differ in what has been trained already" in fewer.stderr
 
 
+@pytest.mark.slow
 def test_the_schedule_goes_on_where_it_is(config_file, tmp_path):
     config = config_file(
         training={"phases": [{"epochs": 2, "force_weight": 100}]},
@@ -107,6 +109,7 @@ def interrupted(command, folder, kind=signal.SIGINT):
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_an_interrupted_run_says_what_it_kept(config_file, tmp_path, kind):
     config = config_file("my config.yaml", training={"phases": [{"epochs": 5000}]})
     command = [sys.executable, "-m", "pair_cace", "train", str(config), "optimizer.ema_decay=0.9"]
@@ -117,6 +120,7 @@ def test_an_interrupted_run_says_what_it_kept(config_file, tmp_path, kind):
     assert not list((tmp_path / "run").glob(".*.part"))
 
 
+@pytest.mark.slow
 def test_several_processes_are_interrupted_without_tracebacks_of_ours(config_file, tmp_path):
     config = config_file(training={"phases": [{"epochs": 5000}]})
     command = [

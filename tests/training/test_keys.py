@@ -93,6 +93,7 @@ def test_a_key_without_a_unit_or_a_default():
     assert section.keys[1] == Key("small.y", "integer", "null", None, "how many")
 
 
+@pytest.mark.slow
 def test_the_command_prints_all_keys():
     run = cace_train("--keys")
     assert run.returncode == 0 and run.stdout == keys_text()

@@ -3,6 +3,7 @@
 import time
 
 import click
+import pytest
 from pair_cace.cli.train import _Printer
 from pair_cace.training.config import load_config
 from pair_cace.training.run import train
@@ -29,6 +30,7 @@ def test_without_a_terminal_a_line_a_minute(monkeypatch):
     assert said == []
 
 
+@pytest.mark.slow
 def test_a_run_says_how_many_processes_share_the_work(config_file, tmp_path):
     config = config_file(training={"phases": [{"epochs": 1}]})
     run = cace_train(config, processes=2)

@@ -184,6 +184,7 @@ def test_a_single_atom_that_sees_its_images(config_file, data_file, tmp_path):
         loaded(load_config(config_file(data={"train": path})))
 
 
+@pytest.mark.slow
 def test_E0_of_isolated_atoms_names_those_that_see_their_images(config_file, data_file, tmp_path):
     frames = ase.io.read(data_file, ":")
     crystals = [single(symbol, -3.5, cell=[3.9] * 3, pbc=True) for symbol in ("Cu", "Au")]
@@ -211,6 +212,7 @@ FREE_ATOMS = {  # eV; of all electrons (wB97X), and of valence electrons (GTH ps
 
 
 @pytest.mark.parametrize("kind", FREE_ATOMS)
+@pytest.mark.slow
 def test_E0_that_data_do_not_determine(config_file, tmp_path, kind):
     """Of ethanol alone: near the energies of atoms, not hydrogen at −616 eV."""
     E0 = FREE_ATOMS[kind]

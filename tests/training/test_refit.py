@@ -243,6 +243,7 @@ def test_structures_are_told_apart_by_group(config_file):
     assert parts_of(store, every, 50_000) == [every]  # no memory for more than one matrix
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_it(config_file, tmp_path, capsys):
     config = config_file(training={"refit_readout": True})
     train_from_file(config, (), resume=False)
@@ -266,6 +267,7 @@ def test_a_run_ends_with_it(config_file, tmp_path, capsys):
     assert line in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(config_file, tmp_path, capsys):
     refit = {"training": {"refit_readout": True}}
     train_from_file(config_file(**refit), (), resume=False)

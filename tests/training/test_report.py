@@ -361,6 +361,7 @@ def test_small_groups_are_joined_where_there_are_many(outcome, monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_the_command_line_is_in_the_report(config_file, tmp_path):
     config = config_file("my config.yaml", training={"phases": [{"epochs": 1}]})
     run = cace_train(config, "model.n_radial=3")

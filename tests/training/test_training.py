@@ -102,6 +102,7 @@ def test_a_new_model_is_sane_on_any_data(n_neighbors, kind):
 # ---- runs ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_leaves_what_it_promises(config_file, tmp_path):
     config = config_file(training={"phases": [{"epochs": 25, "force_weight": 100}]})
     run = cace_train(config)
@@ -135,6 +136,7 @@ def test_curves_for_tensorboard(config_file, tmp_path):
     assert found == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_float32_and_message_passing(config_file, tmp_path):
     config = config_file(
         model={"cutoff": 4.0, "n_layers": 1, "n_radial": 2, "l_max": 2},
@@ -155,6 +157,7 @@ def finished_rows(config, folder):
     return rows_of(folder)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed(config_file, tmp_path):
     config = config_file()
     started = time.monotonic()
@@ -185,6 +188,7 @@ def test_killed_at_random_moments_and_resumed(config_file, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_resume_needs_the_same_run(config_file, tmp_path):
     config = config_file(training={"phases": [{"epochs": 1}]})
     run = cace_train(config, "--resume")
@@ -198,6 +202,7 @@ def test_resume_needs_the_same_run(config_file, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_steps_that_are_not_finite_end_with_advice(config_file, tmp_path):
     config = config_file(
         training={"max_bad_steps": 3, "phases": [{"epochs": 3, "force_weight": 1e300}]},
@@ -208,6 +213,7 @@ def test_steps_that_are_not_finite_end_with_advice(config_file, tmp_path):
     assert "Lower optimizer.learning_rate" in run.stderr
 
 
+@pytest.mark.slow
 def test_weights_of_configurations(config_file, tmp_path):
     frames = labelled(8, seed=2)
     for frame in frames[4:]:
@@ -254,6 +260,7 @@ finally:  # threads that are left may abort the process where Python ends
         ("float32", "absolute", 1e-6),
     ],
 )
+@pytest.mark.slow
 def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, energies, relative):
     config = config_file(
         training={
@@ -286,6 +293,7 @@ def test_two_processes_have_the_gradient_of_one(config_file, tmp_path, dtype, en
 @pytest.mark.parametrize(
     "energies, first_energy_weight", [("absolute", 1), ("absolute", 0), ("relative", 1)]
 )
+@pytest.mark.slow
 def test_two_processes_train_like_one(config_file, tmp_path, energies, first_energy_weight):
     # Five structures a batch: the shares differ in size. Without energies a bias has no gradient.
     phases = [
@@ -308,6 +316,7 @@ def test_two_processes_train_like_one(config_file, tmp_path, energies, first_ene
             assert two[key] == pytest.approx(value, rel=1e-6, nan_ok=True), key
 
 
+@pytest.mark.slow
 def test_an_error_of_the_first_process_ends_all(config_file, tmp_path):
     config = config_file(training={"phases": [{"epochs": 1}]})
     assert cace_train(config).returncode == 0
