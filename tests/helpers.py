@@ -10,9 +10,7 @@ from pair_cace.io.training_extent import TrainingExtent
 from pair_cace.nn import CACE, Hyperparameters
 from pair_cace.nn.derivatives import Prediction, predict
 from systems import CUTOFF
-
-# (relative, absolute) agreement of two ways to compute the same thing, by precision.
-TOLERANCE = {torch.float64: (1e-10, 1e-10), torch.float32: (1e-4, 1e-4)}
+from tolerances import FLOAT32_MODEL, SAME_MODEL
 
 SMALL = dict(
     elements=("H", "O"), cutoff=CUTOFF, n_rbf=4, n_radial=3, n_atom_basis=2, l_max=2, nu_max=3,
@@ -63,12 +61,16 @@ def predict_atoms(model: CACE, atoms: ase.Atoms, cutoff: float = CUTOFF) -> Pred
     return predict(model, Graph.of(atoms, cutoff))
 
 
-def assert_close(found, expected, dtype=torch.float64, factor: float = 1.0) -> None:
-    """Equal within TOLERANCE, relative to the largest expected value, plus the absolute part."""
+def assert_close(found, expected, dtype=torch.float64, within: float | None = None) -> None:
+    """Equal ``within`` a bound, relative to the largest expected value, plus as much absolutely.
+
+    Without a bound, that of one model by two routes in ``dtype``.
+    """
     found, expected = np.asarray(found), np.asarray(expected)
-    relative, absolute = TOLERANCE[dtype]
     scale = np.abs(expected).max() if expected.size else 0.0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=factor * (absolute + relative * scale))
+    if within is None:
+        within = FLOAT32_MODEL if dtype == torch.float32 else SAME_MODEL
+    np.testing.assert_allclose(found, expected, rtol=0, atol=within * (1.0 + scale))
 
 
 def extent_of_water(**changes) -> TrainingExtent:

@@ -17,6 +17,7 @@ from pair_cace.data.local_density import local_densities
 from pair_cace.errors import CaceError
 from pair_cace.io.checkpoint import save_checkpoint
 from systems import CUTOFF, SYSTEMS
+from tolerances import DIFFERENCES, FLOAT32_ENERGY, FLOAT32_FORCE, ROUNDING, SAME_MODEL
 
 from pair_cace import CACECalculator
 
@@ -35,12 +36,15 @@ def test_every_property(files, name):
     atoms = SYSTEMS["triclinic"]()
     atoms.calc = CACECalculator(files / name)
     expected = predict_atoms(random_model(settings_of("T2-all")), atoms)
-    assert atoms.get_potential_energy() == pytest.approx(float(expected.energies[0]), abs=1e-10)
+    same = {"rtol": 0.0, "atol": SAME_MODEL}
+    np.testing.assert_allclose(atoms.get_potential_energy(), expected.energies[0], **same)
     free_energy = atoms.get_potential_energy(force_consistent=True)
     assert free_energy == atoms.get_potential_energy()
-    np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=1e-10)
-    np.testing.assert_allclose(atoms.get_potential_energies(), expected.atom_energies, atol=1e-10)
-    np.testing.assert_allclose(atoms.get_stress(voigt=False), expected.stresses[0], atol=1e-12)
+    np.testing.assert_allclose(atoms.get_forces(), expected.forces, **same)
+    np.testing.assert_allclose(atoms.get_potential_energies(), expected.atom_energies, **same)
+    np.testing.assert_allclose(
+        atoms.get_stress(voigt=False), expected.stresses[0], rtol=0, atol=ROUNDING
+    )
 
 
 @pytest.mark.parametrize("name", ["m.pt", "m.cace.pt"])
@@ -51,7 +55,7 @@ def test_other_processes_get_a_calculator_that_works(files, name):
     there = pickle.loads(pickle.dumps(atoms))
     assert there.calc.results["energy"] == energy
     there.positions += 0.5
-    assert there.get_potential_energy() == pytest.approx(energy, abs=1e-10)
+    assert there.get_potential_energy() == pytest.approx(energy, abs=SAME_MODEL)
 
 
 @pytest.mark.parametrize("name", ["m32.pt", "m32.cace.pt"])
@@ -65,11 +69,11 @@ def test_precision_of_choice(files, name):
     export_checkpoint(files / "m32.cace.pt", files / "m32.pt", None)
     atoms = SYSTEMS["triclinic"]()
     single = CACECalculator(files / name).get_potential_energy(atoms)
-    for dtype, digits in (("float32", 0.0), ("float64", 1e-4)):
+    for dtype, digits in (("float32", 0.0), ("float64", FLOAT32_ENERGY)):
         atoms.calc = CACECalculator(files / name, dtype=dtype)
         assert atoms.get_potential_energy() == pytest.approx(single, abs=digits)
     numeric = calculate_numerical_forces(atoms, eps=1e-4, iatoms=[3], icarts=[0, 1, 2])
-    np.testing.assert_allclose(atoms.get_forces()[3], numeric[0], atol=1e-6)
+    np.testing.assert_allclose(atoms.get_forces()[3], numeric[0], rtol=0, atol=DIFFERENCES)
     with pytest.raises(CaceError, match="expected dtype float32 or float64, got 'double'"):
         CACECalculator(files / name, dtype="double")
     with pytest.raises(CaceError, match="export it again with --dtype float32"):
@@ -130,7 +134,9 @@ def test_liquid_water_in_two_by_one_cells(shared, tmp_path):
         numbers=reference["s4_numbers"], positions=reference["s4_positions"],
         cell=reference["s4_cell"], pbc=True, calculator=CACECalculator(tmp_path / "w.cace.pt"),
     )  # fmt: skip
-    np.testing.assert_allclose(atoms.get_forces(), reference["s4_forces"], rtol=0, atol=2e-4)
+    np.testing.assert_allclose(
+        atoms.get_forces(), reference["s4_forces"], rtol=0, atol=FLOAT32_FORCE
+    )
 
 
 # ---- outside of what the model was trained on ----------------------------------------------------
@@ -164,7 +170,8 @@ def test_a_contact_is_said_once(knowing, name):
     found = warnings_during(calculator, map(pair_of_oxygen, (2.07, 2.0, 0.8, 1.5)))
     assert found == ["O-O at 2.00 Å, closest in training 2.10 Å, calculation 2"]
     seen = calculator.outside.contacts["O-O"]
-    assert (seen.count, seen.calculation) == (3, 3) and seen.closest == pytest.approx(0.8)
+    assert (seen.count, seen.calculation) == (3, 3)
+    assert seen.closest == pytest.approx(0.8, rel=ROUNDING)
     water = SYSTEMS["molecule"]()
     water.positions[1] *= 0.7
     (text,) = warnings_during(calculator, [water])

@@ -14,6 +14,7 @@ from helpers import predict_atoms, random_model, settings_of
 from pair_cace.io.checkpoint import save_checkpoint
 from pair_cace.io.loading import load_model
 from systems import SYSTEMS
+from tolerances import EIGHT_DECIMALS, ROUNDING, SAME_MODEL
 
 from pair_cace import __version__
 
@@ -93,14 +94,14 @@ def test_eval_finds_the_errors_that_were_put_in(folder):
     assert run.returncode == 0, run.stderr
     result = json.loads((folder / "errors.json").read_text())
     errors = result["errors"]
-    assert result["energy_shift"] == pytest.approx(0.5, abs=1e-9)
-    assert errors["energy"]["rmse"] == pytest.approx(np.sqrt(0.5**2 + 0.002**2), abs=1e-9)
-    assert errors["energy, shifted"]["rmse"] == pytest.approx(0.002, abs=1e-9)
-    assert errors["energy, shifted"]["mae"] == pytest.approx(0.002, abs=1e-9)
-    assert errors["force on O"]["rmse"] == pytest.approx(0.010, abs=1e-9)
-    assert errors["force on H"]["mae"] == pytest.approx(0.020, abs=1e-9)
-    assert errors["stress"]["rmse"] == pytest.approx(0.003, abs=1e-9)
-    assert errors["stress in GPa"]["rmse"] == pytest.approx(0.003 * 160.21766, abs=1e-5)
+    assert result["energy_shift"] == pytest.approx(0.5, abs=SAME_MODEL)
+    assert errors["energy"]["rmse"] == pytest.approx(np.sqrt(0.5**2 + 0.002**2), abs=SAME_MODEL)
+    assert errors["energy, shifted"]["rmse"] == pytest.approx(0.002, abs=SAME_MODEL)
+    assert errors["energy, shifted"]["mae"] == pytest.approx(0.002, abs=SAME_MODEL)
+    assert errors["force on O"]["rmse"] == pytest.approx(0.010, abs=SAME_MODEL)
+    assert errors["force on H"]["mae"] == pytest.approx(0.020, abs=SAME_MODEL)
+    assert errors["stress"]["rmse"] == pytest.approx(0.003, abs=SAME_MODEL)
+    assert errors["stress in GPa"]["rmse"] == pytest.approx(0.003 * 160.21766208, rel=ROUNDING)
     assert re.search(r"stress +│ +0\.481 │ +0\.481 │ GPa", run.stdout)
     assert "2 frames, 38 atoms" in run.stdout and "force on O" in run.stdout
     assert (folder / "parity.png").read_bytes().startswith(b"\x89PNG")
@@ -114,12 +115,21 @@ def test_eval_writes_what_it_predicts(folder, tmp_path):
     model, _ = load_model(folder / "m.pt")
     for atoms in (with_labels, bare):
         expected = predict_atoms(model, atoms)
-        assert atoms.info["cace_energy"] == pytest.approx(float(expected.energies[0]), abs=1e-6)
-        np.testing.assert_allclose(atoms.arrays["cace_forces"], expected.forces, atol=1e-6)
+        assert atoms.info["cace_energy"] == pytest.approx(
+            float(expected.energies[0]), abs=EIGHT_DECIMALS
+        )
+        np.testing.assert_allclose(
+            atoms.arrays["cace_forces"], expected.forces, rtol=0, atol=EIGHT_DECIMALS
+        )
     stress = predict_atoms(model, with_labels).stresses[0].numpy()
-    np.testing.assert_allclose(with_labels.info["cace_stress"], stress.ravel(), atol=1e-6)
     np.testing.assert_allclose(
-        with_labels.get_forces(), ase.io.read(folder / "one.traj").get_forces(), atol=1e-7
+        with_labels.info["cace_stress"], stress.ravel(), rtol=0, atol=EIGHT_DECIMALS
+    )
+    np.testing.assert_allclose(
+        with_labels.get_forces(),
+        ase.io.read(folder / "one.traj").get_forces(),
+        rtol=0,
+        atol=EIGHT_DECIMALS,
     )
     assert "cace_stress" not in bare.info and bare.calc is None
     assert "_JSON" not in path.read_text()  # plain numbers for other readers
@@ -141,9 +151,9 @@ def test_eval_by_groups(folder, tmp_path):
     assert re.search(r"melt +│ +1 │ .* 3\.000 │ +0\.481 │", run.stdout)
     assert groups["no config_type"] == groups["[/crystal]"]
     assert [one["n_atoms"] for one in groups.values()] == [14, 24, 14]
-    assert groups["[/crystal]"]["energy_shift"] == pytest.approx(0.502, abs=1e-9)
-    assert groups["melt"]["energy_shift"] == pytest.approx(0.498, abs=1e-9)
-    assert groups["melt"]["errors"]["force on O"]["rmse"] == pytest.approx(0.010, abs=1e-9)
+    assert groups["[/crystal]"]["energy_shift"] == pytest.approx(0.502, abs=SAME_MODEL)
+    assert groups["melt"]["energy_shift"] == pytest.approx(0.498, abs=SAME_MODEL)
+    assert groups["melt"]["errors"]["force on O"]["rmse"] == pytest.approx(0.010, abs=SAME_MODEL)
     run = cace("eval", "m.pt", "one.traj", "--by", "kind", cwd=folder)
     assert run.returncode == 1 and "--by: no frame has 'kind'; found" in run.stderr
 
@@ -180,7 +190,9 @@ def test_eval_writes_frames_that_have_a_label_twice(folder, tmp_path):
     run = cace("eval", "m.pt", tmp_path / "a.traj", "--write", tmp_path / "b.xyz", cwd=folder)
     assert run.returncode == 0, run.stderr
     written = ase.io.read(tmp_path / "b.xyz")
-    assert written.get_potential_energy() == pytest.approx(atoms.get_potential_energy())
+    assert written.get_potential_energy() == pytest.approx(
+        atoms.get_potential_energy(), rel=ROUNDING
+    )
 
 
 def test_eval_of_some_frames(folder):

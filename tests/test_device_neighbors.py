@@ -8,12 +8,13 @@ from pair_cace.data.neighbors import neighbor_list
 from pair_cace.errors import CaceError
 from pair_cace.operations import search_neighbors, select_edges
 from systems import CUTOFF, SYSTEMS
+from tolerances import ROUNDING
 
 
 def in_order(senders, receivers, vectors):
-    parts = [np.asarray(part) for part in (receivers, senders, vectors)]
-    rows = np.column_stack([*parts[:2], np.round(parts[2], 7) + 0.0])
-    return rows[np.lexsort(rows.T[::-1])]
+    """Rows of receiver, sender and vector, by the first seven decimals."""
+    rows = np.column_stack([np.asarray(part) for part in (receivers, senders, vectors)])
+    return rows[np.lexsort(np.round(rows.T[::-1], 7) + 0.0)]
 
 
 def assert_same_edges(neighbors, atoms):
@@ -21,7 +22,7 @@ def assert_same_edges(neighbors, atoms):
     found = neighbors.edges(torch.from_numpy(atoms.positions.copy()), cell, atoms.pbc)
     expected = neighbor_list(atoms.positions, cell, atoms.pbc, neighbors.cutoff)
     assert (np.diff(found[1]) >= 0).all()
-    np.testing.assert_allclose(in_order(*found), in_order(*expected), atol=2e-7)
+    np.testing.assert_allclose(in_order(*found), in_order(*expected), rtol=0, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("skin", [0.0, 1.3])

@@ -11,6 +11,7 @@ import pytest
 from pair_cace.data.extended_xyz import is_extended_xyz
 from pair_cace.data.reading import Keys, read_frames
 from pair_cace.errors import CaceError
+from tolerances import ROUNDING
 
 CELL = 'Lattice="4.0 0.0 0.0 0.0 5.0 0.0 1.0 0.0 6.0"'
 COLUMNS = "Properties=species:S:1:pos:R:3:forces:R:3"
@@ -136,7 +137,7 @@ def test_virials_under_similar_names(tmp_path, name):
     for numbers in ("1 2 3 4 5 6", "1 6 5 6 2 4 5 4 3"):
         (found,) = read(tmp_path, frame(f'{USUAL} {name}="{numbers}"'))
         expected = -np.array([[1, 6, 5], [6, 2, 4], [5, 4, 3]]) / 120.0
-        np.testing.assert_allclose(found.stress, expected)
+        np.testing.assert_allclose(found.stress, expected, rtol=ROUNDING)
 
 
 @pytest.mark.parametrize(
@@ -357,10 +358,12 @@ def test_cases(shared, case):
         return
     found = read_frames(path)
     assert len(found) == expected
-    assert all(one.atoms.cell.volume == pytest.approx(4.0 * 4.3 * 4.6) for one in found)
+    assert all(
+        one.atoms.cell.volume == pytest.approx(4.0 * 4.3 * 4.6, rel=ROUNDING) for one in found
+    )
     if "io02" not in case:
         reference = read_frames(shared / "cases" / "io03_gz_blank" / "data.xyz.gz")
-        np.testing.assert_allclose(found[1].stress, reference[1].stress, atol=1e-12)
+        np.testing.assert_allclose(found[1].stress, reference[1].stress, rtol=0, atol=ROUNDING)
 
 
 def test_a_label_that_is_none_in_one_frame(shared):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pair_cace.data.neighbors import neighbor_list
 from systems import CUTOFF, SYSTEMS
+from tolerances import ROUNDING
 
 
 def every_edge(atoms, cutoff):
@@ -30,7 +31,7 @@ def test_all_systems(name):
     expected = every_edge_of_wrapped(atoms)
     assert len(found) == len(expected)
     for k, edge in enumerate(expected):
-        same = np.abs(found - edge).sum(axis=1) < 1e-9
+        same = np.abs(found - edge).sum(axis=1) < ROUNDING
         assert same.sum() == 1, f"edge {k} of {name}: {edge}"
     assert (np.diff(receivers) >= 0).all()
 

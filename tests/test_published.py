@@ -14,6 +14,7 @@ from pair_cace.io.checkpoint import load_checkpoint
 from pair_cace.io.published import convert_published, read_published
 from published_lookalike import combined, lookalike, names_of_the_original, part
 from systems import SYSTEMS
+from tolerances import FLOAT32_ROUNDING
 from torch import nn
 
 MODULES = "cace.modules."
@@ -105,7 +106,9 @@ def test_wrappers_of_one_potential_change_nothing(tmp_path, wrap):
 def test_settings_that_change_no_energy(tmp_path, change):
     model, _ = saved(tmp_path / "s.pth", change)
     converted, _ = read_published(tmp_path / "s.pth")
-    np.testing.assert_allclose(forces_of(converted), forces_of(model), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        forces_of(converted), forces_of(model), rtol=0, atol=FLOAT32_ROUNDING
+    )
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])

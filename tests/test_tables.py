@@ -7,6 +7,7 @@ from helpers import settings_of
 from pair_cace.nn import CACE, Hyperparameters
 from pair_cace.nn.angular import multinomial, triples, triples_up_to
 from pair_cace.nn.invariants import invariants_of_order, number_of_invariants
+from tolerances import ROUNDING
 
 
 def test_order_of_the_angular_index():
@@ -51,7 +52,7 @@ def test_every_term_has_nu_factors_and_merging_keeps_the_weight(nu):
         assert all(len(factors) == nu for factors in terms)
         # With every A equal to one, the multinomials sum to 3 to the power of all degrees.
         exponent = math.log(sum(terms.values()), 3)
-        assert exponent == pytest.approx(round(exponent), abs=1e-9)
+        assert exponent == pytest.approx(round(exponent), abs=ROUNDING)
 
 
 def test_nu_out_of_range_is_refused():

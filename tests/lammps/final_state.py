@@ -134,12 +134,12 @@ def thermo(log: pathlib.Path) -> list[dict[str, np.ndarray]]:
     return tables
 
 
-def check(state: State, name: str, factor: float = 1.0) -> Prediction:
+def check(state: State, name: str, within: float | None = None) -> Prediction:
     """Compare a final state with the model ``name`` in Python, whose prediction is returned."""
     expected = predict_atoms(model_of(name), state.atoms)
-    assert_close(state.energy, expected.energies[0], factor=factor)
-    assert_close(state.forces, expected.forces, factor=factor)
+    assert_close(state.energy, expected.energies[0], within=within)
+    assert_close(state.forces, expected.forces, within=within)
     if state.atoms.pbc.all():
         stress = full_3x3_to_voigt_6_stress(expected.stresses[0].numpy())
-        assert_close(state.stress, stress, factor=factor)
+        assert_close(state.stress, stress, within=within)
     return expected

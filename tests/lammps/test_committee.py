@@ -7,6 +7,7 @@ from pair_cace.cli.export import export_checkpoint
 from pair_cace.io.checkpoint import save_checkpoint
 from run_lmp import lmp, single_point, write_data
 from systems import SYSTEMS
+from tolerances import AFTER_STEPS, CONSTANTS, PRINTED_DIGITS, SAME_MODEL
 
 # Three models that differ in messages and cutoff.
 MEMBERS = [
@@ -55,13 +56,13 @@ def test_the_mean(tmp_path, committee, ranks, units):
     atoms = SYSTEMS["triclinic"]()
     pair = f"pair_style cace\npair_coeff * * {committee} O H"
     found = single_point(tmp_path, atoms, pair, ranks=ranks, units=units)
-    factor = 1e3 if units == "real" else 1.0  # LAMMPS rounds its conversion factors to 8 digits
-    assert_close(found.energy, values(atoms, "energies").mean(), factor=factor)
-    assert_close(found.forces, values(atoms, "forces").mean(axis=0), factor=factor)
-    assert_close(found.atom_energies, values(atoms, "atom_energies").mean(axis=0), factor=factor)
+    within = CONSTANTS if units == "real" else SAME_MODEL
+    assert_close(found.energy, values(atoms, "energies").mean(), within=within)
+    assert_close(found.forces, values(atoms, "forces").mean(axis=0), within=within)
+    assert_close(found.atom_energies, values(atoms, "atom_energies").mean(axis=0), within=within)
     stress = values(atoms, "stresses").mean(axis=0)[0]
-    assert_close(found.virial_stress[:3], np.diag(stress), factor=factor)
-    assert_close(found.virial_stress[3:], stress[[1, 0, 0], [2, 2, 1]], factor=factor)
+    assert_close(found.virial_stress[:3], np.diag(stress), within=within)
+    assert_close(found.virial_stress[3:], stress[[1, 0, 0], [2, 2, 1]], within=within)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -106,14 +107,14 @@ def test_deviations(tmp_path, committee, keywords, ranks):
     table = np.loadtxt(tmp_path / "devi.out")
     assert table[:, 0].tolist() == [0, 2, 4]
     of_atoms, columns = deviations(atoms)
-    np.testing.assert_allclose(table[0, 1:], columns, rtol=1e-5)
+    np.testing.assert_allclose(table[0, 1:], columns, rtol=PRINTED_DIGITS)
     dump = np.loadtxt(tmp_path / "atoms.dump", skiprows=9)
     atoms.positions = dump[:, 1:4]
     of_atoms, columns = deviations(atoms)
-    np.testing.assert_allclose(table[2, 1:], columns, rtol=1e-5)
-    np.testing.assert_allclose(dump[:, 4], of_atoms, rtol=1e-8)
+    np.testing.assert_allclose(table[2, 1:], columns, rtol=PRINTED_DIGITS)
+    np.testing.assert_allclose(dump[:, 4], of_atoms, rtol=AFTER_STEPS)
     (line,) = [line for line in run.output.splitlines() if line.startswith("SPREAD")]
-    np.testing.assert_allclose(np.array(line.split()[1:], float), columns[3:], rtol=1e-8)
+    np.testing.assert_allclose(np.array(line.split()[1:], float), columns[3:], rtol=AFTER_STEPS)
     header = (tmp_path / "devi.out").read_text().splitlines()[0].split()
     assert header[1:7] == "step max_devi_v min_devi_v avg_devi_v max_devi_f min_devi_f".split()[:6]
 
@@ -172,7 +173,7 @@ write_restart r.rest
     assert table[:, 0].tolist() == [0, 5, 10, 0]
     for row, (step, largest) in ((table[2], minimized), (table[3], displaced)):
         assert row[0] == step
-        np.testing.assert_allclose(row[4], largest, rtol=1e-5)
+        np.testing.assert_allclose(row[4], largest, rtol=PRINTED_DIGITS)
     heads = [
         k for k, line in enumerate((tmp_path / "devi.out").read_text().splitlines()) if "#" in line
     ]
@@ -204,7 +205,7 @@ def test_deviations_in_units_real(tmp_path, committee):
     run = lmp(tmp_path, script)
     assert run.returncode == 0, run.output
     expected = 23.060549 * np.array(deviations(atoms)[1])
-    np.testing.assert_allclose(np.loadtxt(tmp_path / "devi.out")[1:], expected, rtol=1e-5)
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "devi.out")[1:], expected, rtol=PRINTED_DIGITS)
 
 
 def test_a_run_that_halts_when_the_models_disagree(tmp_path, committee):

@@ -9,6 +9,7 @@ from final_state import MOVE, THERMO, cace, check, model_of, read_dump, run_to_t
 from helpers import assert_close, predict_atoms
 from run_lmp import BAR
 from systems import SYSTEMS
+from tolerances import CONSTANTS, SAME_MODEL
 
 from pair_cace import CACECalculator
 
@@ -40,7 +41,7 @@ def test_minimize_ends_where_a_minimizer_of_ase_ends(tmp_path, models):
     before = atoms.get_potential_energy()
     BFGS(atoms, logfile=None, maxstep=0.05).run(fmax=1e-7, steps=500)
     assert before - found.energy > 1e-3
-    assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-10)
+    assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=SAME_MODEL)
     distances = atoms.get_all_distances()
     np.testing.assert_allclose(found.atoms.get_all_distances(), distances, rtol=0, atol=1e-5)
 
@@ -77,9 +78,9 @@ def test_pressure_while_the_box_changes(tmp_path, models, ensemble, model, ranks
     kinetic = 2 / 3 * (table["TotEng"] - table["PotEng"])[-1]  # eV
     trace = np.trace(expected.stresses[0]) / 3
     pressure = (kinetic / found.atoms.cell.volume - trace) * BAR["metal"]
-    assert table["Press"][-1] == pytest.approx(float(pressure), rel=1e-6)
+    assert table["Press"][-1] == pytest.approx(float(pressure), rel=CONSTANTS)
     mass, velocity = 10 * 1.0364269e-4, found.atoms.get_array("velocities")  # eV ps²/Å²
-    assert kinetic == pytest.approx((mass * velocity**2).sum() / 3, rel=1e-6)
+    assert kinetic == pytest.approx((mass * velocity**2).sum() / 3, rel=CONSTANTS)
 
 
 @pytest.mark.parametrize(

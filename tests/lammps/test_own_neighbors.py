@@ -10,6 +10,7 @@ from systems import CUTOFF, SYSTEMS
 from test_descriptors import run as run_descriptors
 from test_pair_style import check as check_single_point
 from test_ranks import gas
+from tolerances import PRINTED_DIGITS
 
 OWN = "neighbors own"
 
@@ -59,7 +60,7 @@ def test_runs(tmp_path, models, commands, ranks):
         tmp_path, atoms, cace(models, "T2-zbl"), RUNS[commands], ranks=ranks,
         first="atom_modify map yes",
     )  # fmt: skip
-    check(state, "T2-zbl", factor=10)
+    check(state, "T2-zbl")
 
 
 FALL_TOGETHER = """\
@@ -81,7 +82,7 @@ def test_more_edges_than_there_were_when_the_list_was_built(tmp_path, models):
     assert "Neighbor list builds = 0" in state.run.output
     n_before, n_after = (len(neighbor_list("i", a, CUTOFF)) for a in (atoms, state.atoms))
     assert n_after > 1.2 * n_before
-    check(state, "T2-zbl", factor=10)
+    check(state, "T2-zbl")
 
 
 def test_a_type_that_is_not_treated(tmp_path, models):
@@ -133,7 +134,7 @@ def test_committee(tmp_path, models, ranks):
         tables.append(np.loadtxt(tmp_path / "deviation.txt"))
         (tmp_path / "deviation.txt").unlink()
     assert len(tables[0]) == 5
-    np.testing.assert_allclose(tables[0], tables[1], rtol=1e-5)
+    np.testing.assert_allclose(tables[0], tables[1], rtol=PRINTED_DIGITS)
 
 
 CHECKED = """\

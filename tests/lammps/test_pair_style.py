@@ -10,6 +10,7 @@ from pair_cace.cli.export import export_checkpoint
 from pair_cace.io.checkpoint import save_checkpoint
 from run_lmp import lmp, single_point, write_data
 from systems import SYSTEMS
+from tolerances import CONSTANTS, ORIGINAL_CODE
 
 KIND = {"T0": "T0", "T2": "T2-all"}
 
@@ -18,16 +19,16 @@ def cace(models, name, elements="O H"):
     return f"pair_style cace\npair_coeff * * {models / name}.pt {elements}"
 
 
-def check(found, atoms, name, factor=1.0):
+def check(found, atoms, name, within=None):
     """Compare a single point with the model in Python."""
     expected = predict_atoms(random_model(settings_of(KIND[name])), atoms)
-    assert_close(found.energy, expected.energies[0], factor=factor)
-    assert_close(found.forces, expected.forces, factor=factor)
-    assert_close(found.atom_energies, expected.atom_energies, factor=factor)
+    assert_close(found.energy, expected.energies[0], within=within)
+    assert_close(found.forces, expected.forces, within=within)
+    assert_close(found.atom_energies, expected.atom_energies, within=within)
     if atoms.pbc.all():
         stress = full_3x3_to_voigt_6_stress(expected.stresses[0].numpy())
-        assert_close(found.virial_stress, stress, factor=factor)
-    assert_close(found.atom_virials, found.virial_stress, factor=factor)
+        assert_close(found.virial_stress, stress, within=within)
+    assert_close(found.atom_virials, found.virial_stress, within=within)
 
 
 @pytest.mark.parametrize("model", ["T0", "T2"])
@@ -64,7 +65,7 @@ def test_ranks_without_atoms(tmp_path, models):
 def test_units_real(tmp_path, models):
     atoms = SYSTEMS["triclinic"]()
     found = single_point(tmp_path, atoms, cace(models, "T2"), units="real")
-    check(found, atoms, "T2", factor=1e3)  # LAMMPS rounds its conversion factors to 8 digits
+    check(found, atoms, "T2", within=CONSTANTS)
 
 
 def test_several_types_of_one_element(tmp_path, models):
@@ -219,7 +220,7 @@ def test_runs_after_clear_and_with_a_new_model(tmp_path, models):
 
 @pytest.mark.parametrize("change", ["2x1x1", "triclinic", "as it is"])
 def test_published_water_model(tmp_path, shared, change):
-    """Done-when of the project: convert, export, `lmp`; equal to ASE and the reference to 1e-6."""
+    """Done-when of the project: convert, export, `lmp`; equal to ASE and to the reference."""
     from pair_cace.cli.convert import convert_model
 
     from pair_cace import CACECalculator
@@ -247,5 +248,5 @@ def test_published_water_model(tmp_path, shared, change):
         (found.atom_energies, atoms.get_potential_energies(), reference[f"{s}_atom_energies"]),
         (found.virial_stress, atoms.get_stress(), full_3x3_to_voigt_6_stress(rotated)),
     ]:
-        np.testing.assert_allclose(of_lmp, of_ase, rtol=0, atol=1e-6)
-        np.testing.assert_allclose(of_lmp, of_reference, rtol=0, atol=1e-6)
+        assert_close(of_lmp, of_ase)
+        np.testing.assert_allclose(of_lmp, of_reference, rtol=0, atol=ORIGINAL_CODE)

@@ -15,6 +15,7 @@ from pair_cace.nn.derivatives import gradient_of
 from pair_cace.nn.edges import Geometry
 from run_lmp import boundary_of, lmp, write_data
 from systems import SYSTEMS
+from tolerances import AFTER_STEPS
 from torch import Tensor
 
 KINDS = ["T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all", "T2-all by autograd"]
@@ -192,4 +193,4 @@ def test_atoms_that_change_ranks(tmp_path):
         assert run.returncode == 0, run.output
         moved.append(np.loadtxt(tmp_path / "moved.dump", skiprows=9))
     assert np.abs(moved[0][:, 4:] - SYSTEMS["liquid"]().positions).max() > 0.3
-    np.testing.assert_allclose(moved[1], moved[0], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(moved[1], moved[0], rtol=0, atol=AFTER_STEPS)

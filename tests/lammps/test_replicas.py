@@ -7,6 +7,7 @@ from final_state import FINISH, START, THERMO, cace, model_of, read_dump, thermo
 from helpers import assert_close, predict_atoms
 from run_lmp import boundary_of, lmp, write_data
 from systems import SYSTEMS
+from tolerances import CONSTANTS, PRINTED_DIGITS
 
 
 def run_replicas(folder, models, atoms, commands, replicas, ranks_of_each=1):
@@ -52,7 +53,7 @@ run 0
     assert np.abs(half).max() > 0.01
     virial = (half * (of_first - of_second)).sum() / 2
     kinetic = 1.5 * len(first) * 8.617343e-5 * 300 - virial / 2
-    assert tables[0][0]["f_1[7]"][-1] == pytest.approx(kinetic, rel=1e-6)
+    assert tables[0][0]["f_1[7]"][-1] == pytest.approx(kinetic, rel=CONSTANTS)
 
 
 def test_nudged_elastic_band(tmp_path, models):
@@ -78,4 +79,4 @@ neb 0 1e-4 500 500 50 final end.txt
     assert energies[1] > max(energies[0], energies[2]) + 0.1
     last = np.array((tmp_path / "log.lammps").read_text().splitlines()[-1].split(), dtype=float)
     barriers = [energies[1] - energies[0], energies[1] - energies[2]]
-    np.testing.assert_allclose(last[6:8], barriers, rtol=0, atol=1e-6)  # of eight digits
+    np.testing.assert_allclose(last[6:8], barriers, rtol=0, atol=PRINTED_DIGITS)

@@ -7,6 +7,7 @@ from pair_cace.cli.export import export_checkpoint
 from pair_cace.io.checkpoint import save_checkpoint
 from run_lmp import lmp, single_point, write_data
 from systems import SYSTEMS
+from tolerances import ROUNDING
 
 from pair_cace import CACECalculator
 
@@ -69,7 +70,7 @@ def test_a_restart_file_restores_models_and_keywords(tmp_path):
         run = lmp(tmp_path, RESTART.format(first="0.pt", second="1.pt"), ranks)
         assert run.returncode == 0, run.output
         before, after = energies(run)
-        np.testing.assert_allclose(after, before, rtol=1e-12)
+        np.testing.assert_allclose(after, before, rtol=ROUNDING)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_restart_file_whose_model_cannot_be_loaded(tmp_path, models, change, r
     run = lmp(tmp_path, script)
     assert run.returncode == 0, run.output
     before, after = energies(run)
-    np.testing.assert_allclose(after, before, rtol=1e-12)
+    np.testing.assert_allclose(after, before, rtol=ROUNDING)
 
 
 HYBRID = """\

@@ -13,6 +13,7 @@ from pair_cace.training.compare import differing_keys, read_runs, warnings
 from pair_cace.training.config import Config
 from pair_cace.training.report import write_report
 from pair_cace.training.run import train
+from tolerances import TABLE_DIGITS
 from training_helpers import labelled
 
 
@@ -66,9 +67,9 @@ def test_runs_side_by_side(runs, tmp_path):
     for one, report, column in zip(content["runs"], reports, (0, 1), strict=True):
         assert one["valid"]["force"] == report["errors"]["valid"]["force"]["rmse"]
         shown = float(rows["valid force, meV/Å"][column])
-        assert shown == pytest.approx(1e3 * one["valid"]["force"], rel=0.01)
+        assert shown == pytest.approx(1e3 * one["valid"]["force"], rel=TABLE_DIGITS)
         shown = float(rows["valid stress, GPa"][column])
-        assert shown == pytest.approx(TO_GPA * one["valid"]["stress"], rel=0.01)
+        assert shown == pytest.approx(TO_GPA * one["valid"]["stress"], rel=TABLE_DIGITS)
         assert one["parameters"] == report["parameters"] and one["finished"]
     assert rows["test energy, meV/atom"][0] == "—" and content["runs"][0]["test"]["energy"] is None
     assert content["runs"][1]["test"]["energy"] == reports[1]["errors"]["test"]["energy"]["rmse"]

@@ -23,6 +23,7 @@ from pair_cace.training.distributed import Processes
 from pair_cace.training.extent import extent_of
 from pair_cace.training.run import train
 from pair_cace.training.watcher import Watcher
+from tolerances import ROUNDING
 from training_helpers import labelled
 
 
@@ -52,10 +53,10 @@ def test_the_extent_of_training_data(config_file, edges_at_a_time, monkeypatch):
     expected = closest_by_pair(frames, 4.0)
     assert found.closest.keys() == expected.keys() == {"Cu-Cu", "Cu-Au", "Au-Au"}
     for name, distance in expected.items():
-        assert found.closest[name] == pytest.approx(distance)
+        assert found.closest[name] == pytest.approx(distance, rel=ROUNDING)
     ((low, high),) = found.cell_densities
     densities = [len(atoms) / atoms.cell.volume for atoms in frames]
-    assert (low, high) == pytest.approx((min(densities), max(densities)))
+    assert (low, high) == pytest.approx((min(densities), max(densities)), rel=ROUNDING)
     for symbol in ("Cu", "Au"):
         ((low, high),) = found.densities[symbol]
         ((low_mean, high_mean),) = found.mean_densities[symbol]
@@ -76,7 +77,7 @@ def test_pairs_that_never_meet(config_file, tmp_path):
     assert found.closest.keys() == {"Cu-Cu"}
     assert found.closest_of("Au", "Cu") == np.inf and found.closest_of("Cu", "H") is None
     ((low, high),) = found.densities["Au"]
-    assert low == high == pytest.approx(1 / (4 * np.pi * 8 / 105 * 4.0**3))
+    assert low == high == pytest.approx(1 / (4 * np.pi * 8 / 105 * 4.0**3), rel=ROUNDING)
     assert "closest Cu Au none\n" in found.text()
 
 
@@ -85,8 +86,13 @@ def test_ranges():
     assert merged_ranges([(0.1, 0.1), (1.0, 1.1), (0.11, 0.11)]) == ((0.1, 0.11), (1.0, 1.1))
     assert merged_ranges([]) == ()
     ranges = ((0.1, 0.11), (1.0, 1.1))
-    assert factor_outside(0.11, ranges) == 1.0 and factor_outside(0.22, ranges) == pytest.approx(2)
-    assert factor_outside(0.5, ranges) == pytest.approx(2) and factor_outside(0.5, ()) == 1.0
+    assert factor_outside(0.11, ranges) == 1.0 and factor_outside(0.22, ranges) == pytest.approx(
+        2, rel=ROUNDING
+    )
+    assert (
+        factor_outside(0.5, ranges) == pytest.approx(2, rel=ROUNDING)
+        and factor_outside(0.5, ()) == 1.0
+    )
 
 
 @pytest.mark.slow
@@ -107,7 +113,7 @@ def test_every_model_of_a_run_carries_it(config_file, tmp_path):
     }
     rows = folder.rows()
     assert best.errors["valid"]["force_rmse"] in [
-        pytest.approx(row["valid_force_rmse (eV/A)"], rel=1e-6) for row in map(floats, rows)
+        pytest.approx(row["valid_force_rmse (eV/A)"], rel=ROUNDING) for row in map(floats, rows)
     ]
     export_checkpoint(folder.best, tmp_path / "m.pt", "float32")
     _, info = load_exported(tmp_path / "m.pt")

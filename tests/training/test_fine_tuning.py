@@ -16,6 +16,7 @@ from pair_cace.training.provenance import sha256_of
 from pair_cace.training.replay import Mixture, spread
 from pair_cace.training.run import train
 from pair_cace.training.watcher import Watcher
+from tolerances import ROUNDING
 from training_helpers import labelled, rows_of
 
 PHASES = {"phases": [{"epochs": 2, "energy_weight": 1, "force_weight": 100}]}
@@ -90,7 +91,7 @@ def test_frames_of_the_first_training_are_replayed(tuned, parent, data_file):
         + phase.force_weight * rows[0][f"{part}_force_rmse (eV/A)"] ** 2
         for part in ("valid", "replay")
     ]
-    assert rows[0]["score"] == pytest.approx(0.4 * losses[0] + 0.6 * losses[1])
+    assert rows[0]["score"] == pytest.approx(0.4 * losses[0] + 0.6 * losses[1], rel=ROUNDING)
     provenance = load_checkpoint(config.folder / "best.cace.pt")[1].provenance
     assert provenance["data"]["replay"]["sha256"] == [sha256_of(data_file)]
     assert provenance["parent"] == {
@@ -148,7 +149,7 @@ def test_errors_of_parent_and_child_are_side_by_side(tuned, capsys, tmp_path):
     valid = rows_of(tmp_path / "child")
     best = min(valid, key=lambda row: row["score"])
     (force,) = [r for r in rows if (r["data"], r["quantity"]) == ("new data, validation", "force")]
-    assert force["child"] == pytest.approx(1e3 * best["valid_force_rmse (eV/A)"], rel=1e-6)
+    assert force["child"] == pytest.approx(1e3 * best["valid_force_rmse (eV/A)"], rel=ROUNDING)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from pair_cace.errors import CaceError
 from pair_cace.training.config import PhaseSection
 from pair_cace.training.continuation import continued
+from tolerances import ROUNDING
 from training_helpers import cace_train, rows_of
 
 OLD = (PhaseSection(epochs=2), PhaseSection(epochs=3, energy_weight=5))
@@ -91,7 +92,7 @@ def test_the_schedule_goes_on_where_it_is(config_file, tmp_path):
     more = "training.phases=[{epochs: 4, force_weight: 100}, {epochs: 1, force_weight: 10}]"
     assert cace_train(config, more, "--resume").returncode == 0
     rates = [row["learning_rate"] for row in rows_of(tmp_path / "run")]
-    assert rates == pytest.approx([1e-2, 1e-2, 5e-3, 5e-3, 1e-2])
+    assert rates == pytest.approx([1e-2, 1e-2, 5e-3, 5e-3, 1e-2], rel=ROUNDING)
 
 
 def interrupted(command, folder, kind=signal.SIGINT):

@@ -16,6 +16,7 @@ from pair_cace.training.data import load_data
 from pair_cace.training.distributed import Processes
 from pair_cace.training.reference_energies import fitted
 from pair_cace.training.typical_energies import all_electrons, valence_electrons
+from tolerances import ROUNDING
 from training_helpers import Listener, cace_train, labelled
 
 
@@ -45,8 +46,10 @@ def test_a_fraction_for_validation(config_file, text):
     content = path.read_text()
     assert "valid: 0.2" in content
     path.write_text(content.replace("valid: 0.2", f"valid: {text}"))
-    assert load_config(path).data.valid == pytest.approx(0.2)
-    assert load_config(config_file(), [f"data.valid={text}"]).data.valid == pytest.approx(0.2)
+    assert load_config(path).data.valid == pytest.approx(0.2, rel=ROUNDING)
+    assert load_config(config_file(), [f"data.valid={text}"]).data.valid == pytest.approx(
+        0.2, rel=ROUNDING
+    )
 
 
 def test_numbers_with_exponents_are_numbers_everywhere(config_file):
@@ -166,7 +169,7 @@ def test_isolated_atoms_do_not_bend_the_fit(config_file, data_file, tmp_path):
         fitted(part["train"].store, part["train"].structures, ["Cu", "Au"]).energies
         for part in (parts, loaded(without)[0])
     ]
-    assert found[0] == pytest.approx(found[1])
+    assert found[0] == pytest.approx(found[1], rel=ROUNDING)
 
 
 def test_a_single_atom_that_sees_its_images(config_file, data_file, tmp_path):

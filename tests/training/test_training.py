@@ -23,6 +23,7 @@ from pair_cace.training.config import TrainingSection, load_config
 from pair_cace.training.dataset import content_hash, open_or_build
 from pair_cace.training.initialization import fit_scales
 from pair_cace.training.run import train
+from tolerances import FLOAT32_ROUNDING, ROUNDING
 from training_helpers import cace_train, labelled, rows_of
 
 # ---- data ----------------------------------------------------------------------------------------
@@ -40,8 +41,10 @@ def test_a_store_gives_back_graphs_and_labels(data_file, tmp_path):
     expected = Graph.joined([Graph.of(frames[k], 4.0) for k in (3, 17)])
     for name in ("vectors", "senders", "receivers", "species", "structure", "volumes"):
         assert torch.equal(getattr(graph, name), getattr(expected, name))
-    np.testing.assert_allclose(labels.forces[:8], frames[3].get_forces())
-    np.testing.assert_allclose(labels.stresses[1], frames[17].get_stress(voigt=False))
+    np.testing.assert_allclose(labels.forces[:8], frames[3].get_forces(), rtol=ROUNDING)
+    np.testing.assert_allclose(
+        labels.stresses[1], frames[17].get_stress(voigt=False), rtol=ROUNDING
+    )
     assert labels.energies[1] == frames[17].get_potential_energy()
     assert labels.weights.tolist() == [1.0, 1.0]
 
@@ -133,7 +136,7 @@ def test_curves_for_tensorboard(config_file, tmp_path):
     curves = events.EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     found = [event.value for event in curves.Scalars("valid/force_rmse")]
     expected = [row["valid_force_rmse (eV/A)"] for row in rows_of(tmp_path / "run")]
-    assert found == pytest.approx(expected)
+    assert found == pytest.approx(expected, rel=FLOAT32_ROUNDING)
 
 
 @pytest.mark.slow
@@ -255,9 +258,9 @@ finally:  # threads that are left may abort the process where Python ends
 @pytest.mark.parametrize(
     "dtype, energies, relative",
     [
-        ("float64", "absolute", 1e-12),
-        ("float64", "relative", 1e-12),
-        ("float32", "absolute", 1e-6),
+        ("float64", "absolute", ROUNDING),
+        ("float64", "relative", ROUNDING),
+        ("float32", "absolute", FLOAT32_ROUNDING),
     ],
 )
 @pytest.mark.slow
@@ -313,7 +316,7 @@ def test_two_processes_train_like_one(config_file, tmp_path, energies, first_ene
     assert len(together) == len(alone)
     for one, two in zip(alone, together):
         for key, value in one.items():
-            assert two[key] == pytest.approx(value, rel=1e-6, nan_ok=True), key
+            assert two[key] == pytest.approx(value, rel=FLOAT32_ROUNDING, nan_ok=True), key
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ from grammar import Script
 from helpers import predict_atoms
 from models import Model
 from run_lmp import BAR, Run
+from tolerances import AFTER_STEPS, FLOAT32_MODEL
 
-AGREEMENT = {torch.float64: 1e-8, torch.float32: 1e-4}  # relative to the largest value
+AGREEMENT = {torch.float64: AFTER_STEPS, torch.float32: FLOAT32_MODEL}
 
 # Errors of LAMMPS that inputs without a mistake may end in, and why that is no fault of the plugin.
 LIMITS_OF_LAMMPS = {
