@@ -220,7 +220,7 @@ def test_neighbor_sum_in_float32(l_max, columns, weights_by_degree):
         assert torch.allclose(single.double(), double, rtol=0, atol=FLOAT32_OPERATION * scale)
 
 
-@pytest.mark.parametrize("columns", [K, C])
+@pytest.mark.parametrize("columns", [K, pytest.param(C, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("with_extra", [False, True])
 @pytest.mark.parametrize("what", [mixed_basis, mixed_invariants])
 def test_derivatives_of_mixing(what, with_extra, columns):

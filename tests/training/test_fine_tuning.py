@@ -132,6 +132,7 @@ def test_a_child_of_a_child_replays_what_both_were_trained_on(tuned, parent, tmp
     assert provenance["data"]["replay"]["files"] == [str(tmp_path / "gold.xyz"), str(data_file)]
 
 
+@pytest.mark.slow
 def test_errors_of_parent_and_child_are_side_by_side(tuned, capsys, tmp_path):
     test = {"train": str(tmp_path / "gold.xyz"), "valid": 0.2, "test": str(tmp_path / "gold.xyz")}
     train_from_file(tuned({"frames": 8}, data=test), (), resume=False)
