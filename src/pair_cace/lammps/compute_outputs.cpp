@@ -16,7 +16,8 @@ ComputeCACEOutputs::ComputeCACEOutputs(LAMMPS *lammps, int narg, char **arg)
     : Compute(lammps, narg, arg), names_(arg + std::min(narg, 3), arg + narg)
 {
   if (names_.empty())
-    error->all(FLERR, "Compute cace/atom: expected the name of an output of the model behind the style, got none; it has {}",
+    error->all(FLERR,
+               "Compute cace/atom: expected the name of an output of the model behind the style, got none; it has {}",
                pair_cace::joined(pair().outputs()));
   pair();
   peratom_flag = 1;
