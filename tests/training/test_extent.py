@@ -201,7 +201,7 @@ def test_a_file_without_it_is_as_good_as_before(tmp_path, monkeypatch):
     model = random_model(settings)
     save_checkpoint(tmp_path / "m.cace.pt", model, settings, {}, extent_of_water())
     export_checkpoint(tmp_path / "m.cace.pt", tmp_path / "new.pt", None)
-    monkeypatch.setattr(exported, "_training", lambda info: {})  # as it was
+    monkeypatch.setattr(exported, "_more", lambda info: {})  # as it was
     export_checkpoint(tmp_path / "m.cace.pt", tmp_path / "old.pt", None)
     new, old = (load_exported(tmp_path / name) for name in ("new.pt", "old.pt"))
     assert old[1].trained_on is None and old[1].errors == {} and new[1].trained_on is not None
