@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import ase.io
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from pair_cace.errors import CaceError
 from pair_cace.extending import load_terms
 from pair_cace.registry import Registry
 from run_lmp import single_point
+from tolerances import DIFFERENCES, EIGHT_DECIMALS, SAME_MODEL
 
 HERE = pathlib.Path(__file__).parent
 TERMS = {
@@ -105,7 +107,7 @@ def test_checkpoint_and_export_are_evaluated_alike(run):
     found = [json.loads((folder / name).read_text())["errors"] for name in ("a.json", "b.json")]
     assert found[0].keys() == found[1].keys()
     for quantity, errors in found[0].items():
-        assert found[1][quantity]["rmse"] == pytest.approx(errors["rmse"], rel=1e-6)
+        assert found[1][quantity]["rmse"] == pytest.approx(errors["rmse"], rel=SAME_MODEL)
 
 
 @pytest.mark.parametrize("run", ["output"], indirect=True)
@@ -119,9 +121,7 @@ def test_an_output_learns(run):
     calculator = CACECalculator(folder / "model.pt")
     for atoms in frames[:3]:
         calculator.calculate(atoms)
-        written = pytest.approx(
-            atoms.arrays["cace_charge"], abs=1e-7
-        )  # as many digits as are there
+        written = pytest.approx(atoms.arrays["cace_charge"], abs=EIGHT_DECIMALS)
         assert calculator.results["charge"] == written
         assert (calculator.results["charge"] > 0).all()
 
@@ -139,7 +139,7 @@ def test_forces_are_those_of_differences_of_energies(run):
             moved.positions[atom, axis] += sign * step
             energies.append(moved.get_potential_energy())
         expected = -(energies[0] - energies[1]) / (2 * step)
-        assert forces[atom, axis] == pytest.approx(expected, abs=1e-6)
+        assert forces[atom, axis] == pytest.approx(expected, abs=DIFFERENCES)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -150,8 +150,25 @@ def test_lmp_has_the_energies_and_forces_of_the_calculator(run, tmp_path, ranks)
     pair = "pair_style cace\npair_coeff * * model.pt Cu Au"
     found = single_point(tmp_path, atoms, pair, ("Cu", "Au"), ranks)
     atoms.calc = CACECalculator(folder / "model.pt")
-    assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+    assert_close(found.energy, atoms.get_potential_energy())
     assert_close(found.forces, atoms.get_forces())
+
+
+@pytest.mark.parametrize("run", ["output"], indirect=True)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_lmp_has_the_output_of_the_calculator(run, tmp_path, ranks):
+    _, folder = run
+    atoms = alloy(1)[0].atoms.repeat((2, 1, 1))
+    compute = """\
+        compute charges all cace/atom charge
+        dump charges all custom 1 charges.dump id c_charges
+        dump_modify charges sort id format float %.17g"""
+    pair = f"pair_style cace\npair_coeff * * {folder / 'model.pt'} Cu Au"
+    single_point(tmp_path, atoms, pair, ("Cu", "Au"), ranks, before_run=compute)
+    calculator = CACECalculator(folder / "model.pt")
+    calculator.calculate(atoms)
+    found = np.loadtxt(tmp_path / "charges.dump", skiprows=9)[:, 1]
+    assert_close(found, calculator.results["charge"])
 
 
 @pytest.mark.parametrize("run", ["message", "radial", "output"], indirect=True)

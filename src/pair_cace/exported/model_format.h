@@ -14,6 +14,7 @@
 //   dtype            float32 | float64, the precision of the weights
 //   length_unit, energy_unit            Å and eV, always
 //   E0, hyperparameters, provenance     JSON, for people and for Python
+//   outputs          a line "NAME UNIT" or "NAME" for every output that CACE.atom_outputs gives; absent without them
 //   training_extent  what the model was trained on, line by line, see training_extent.h; files without it, or where it
 //                    is empty, do not know
 //   training         the same and errors on validation and test data as JSON, for people and for Python

@@ -22,7 +22,7 @@ template <class T> class Mixer {
         basis_(at_once * n_angular_), grad_basis_(at_once * n_angular_), invariants_(n_invariants_),
         extra_(task.extra.value ? at_once * slab_size() : 0),
         slab_(task.grad_basis || task.grad_invariants ? at_once * slab_size() : 0), result_(at_once * slab_size()),
-        basis_slabs_(task.n_radial, n_angular_, n_channels_),
+        invariant_result_(task.invariants ? slab_size() : 0), basis_slabs_(task.n_radial, n_angular_, n_channels_),
         invariant_slabs_(task.n_radial, n_invariants_, n_channels_)
   {
   }
@@ -38,11 +38,11 @@ template <class T> class Mixer {
           for (int k = 0; k < n_angular_; ++k) result_[c * n_angular_ + k] = result_of(basis_[k]);
         if (task_.invariants) {
           column_.values(column_.list, basis_.data(), invariants_.data());
-          for (int f = 0; f < n_invariants_; ++f) result_[c * n_invariants_ + f] = result_of(invariants_[f]);
+          for (int f = 0; f < n_invariants_; ++f) invariant_result_[c * n_invariants_ + f] = result_of(invariants_[f]);
         }
       }
       basis_slabs_.write(result_.data(), first_, n_, m, task_.basis);
-      invariant_slabs_.write(result_.data(), first_, n_, m, task_.invariants);
+      invariant_slabs_.write(invariant_result_.data(), first_, n_, m, task_.invariants);
     }
   }
 
@@ -108,7 +108,7 @@ template <class T> class Mixer {
   Scratch<T> basis_, grad_basis_;    // (at_once, N_l)
   Scratch<T> invariants_;            // (N_B)
   Scratch<T> extra_, slab_;          // (at_once, C, entries)
-  Scratch<V> result_;
+  Scratch<V> result_, invariant_result_;
   Slabs<T> basis_slabs_, invariant_slabs_;
 };
 
