@@ -28,18 +28,10 @@ CallTable call_table_of(const link_map &library)
   CallTable table;
   for (const ElfW(Dyn) *entry = library.l_ld; entry->d_tag != DT_NULL; ++entry) {
     switch (entry->d_tag) {
-    case DT_SYMTAB:
-      table.symbols = reinterpret_cast<const ElfW(Sym) *>(entry->d_un.d_ptr);
-      break;
-    case DT_STRTAB:
-      table.names = reinterpret_cast<const char *>(entry->d_un.d_ptr);
-      break;
-    case DT_JMPREL:
-      table.relocations = reinterpret_cast<const ElfW(Rela) *>(entry->d_un.d_ptr);
-      break;
-    case DT_PLTRELSZ:
-      table.n_relocations = entry->d_un.d_val / sizeof(ElfW(Rela));
-      break;
+    case DT_SYMTAB: table.symbols = reinterpret_cast<const ElfW(Sym) *>(entry->d_un.d_ptr); break;
+    case DT_STRTAB: table.names = reinterpret_cast<const char *>(entry->d_un.d_ptr); break;
+    case DT_JMPREL: table.relocations = reinterpret_cast<const ElfW(Rela) *>(entry->d_un.d_ptr); break;
+    case DT_PLTRELSZ: table.n_relocations = entry->d_un.d_val / sizeof(ElfW(Rela)); break;
     }
   }
   return table;

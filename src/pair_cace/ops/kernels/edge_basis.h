@@ -13,24 +13,15 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 template <class Body> [[gnu::always_inline]] inline void at_degree(int l, const Body &body)
 {
   switch (l) {
-  case 0:
-    return body(std::integral_constant<int, 0>());
-  case 1:
-    return body(std::integral_constant<int, 1>());
-  case 2:
-    return body(std::integral_constant<int, 2>());
-  case 3:
-    return body(std::integral_constant<int, 3>());
-  case 4:
-    return body(std::integral_constant<int, 4>());
-  case 5:
-    return body(std::integral_constant<int, 5>());
-  case 6:
-    return body(std::integral_constant<int, 6>());
-  case 7:
-    return body(std::integral_constant<int, 7>());
-  case 8:
-    return body(std::integral_constant<int, 8>());
+  case 0: return body(std::integral_constant<int, 0>());
+  case 1: return body(std::integral_constant<int, 1>());
+  case 2: return body(std::integral_constant<int, 2>());
+  case 3: return body(std::integral_constant<int, 3>());
+  case 4: return body(std::integral_constant<int, 4>());
+  case 5: return body(std::integral_constant<int, 5>());
+  case 6: return body(std::integral_constant<int, 6>());
+  case 7: return body(std::integral_constant<int, 7>());
+  case 8: return body(std::integral_constant<int, 8>());
   }
 }
 
