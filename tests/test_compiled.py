@@ -339,7 +339,11 @@ ONE_LAYER = dict(
         ({"readout": [torch.rand(1, 4)]}, "pairs of weight and bias, got 1"),
         ({"linear": [torch.rand(1, 3), torch.rand(1)]}, "of linear readout, got"),
         (
-            {"n_layers": 1, "networks": [torch.rand(1, 4), torch.rand(1)]},
+            {
+                "n_layers": 1,
+                "readout": ONE_LAYER["readout"],
+                "networks": [torch.rand(1, 4), torch.rand(1)],
+            },
             "every sender to be an atom that receives, got 2 that only send",
         ),
         ({**ONE_LAYER, "networks": [torch.rand(1, 3), torch.rand(1)]}, "bias of messages, got"),

@@ -20,7 +20,7 @@ from labelled_sets import alloy, with_charges, write
 from pair_cace.calculator import CACECalculator
 from pair_cace.cli import cace as command
 from pair_cace.errors import CaceError
-from pair_cace.extending import load_terms
+from pair_cace.extending import ATOM_OUTPUTS, LOSSES, MESSAGES, RADIAL_BASES, load_terms
 from pair_cace.registry import Registry
 from run_lmp import single_point
 from tolerances import DIFFERENCES, EIGHT_DECIMALS, SAME_MODEL
@@ -54,6 +54,18 @@ def cace_without_files(folder, *arguments):
     """Run the command in a process of its own, which knows of no terms but ours."""
     words = [sys.executable, "-m", "pair_cace", *map(str, arguments)]
     return subprocess.run(words, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def terms_are_forgotten():
+    """Other tests in this process know our terms alone."""
+    registries = (ATOM_OUTPUTS, LOSSES, MESSAGES, RADIAL_BASES)
+    ours = [dict(registry._terms) for registry in registries]
+    yield
+    for registry, terms in zip(registries, ours):
+        registry._terms = terms
+    for name in [name for name in sys.modules if name.startswith("cace_terms_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module", params=TERMS)

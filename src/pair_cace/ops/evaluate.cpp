@@ -43,6 +43,8 @@ std::tuple<Tensor, Tensor> evaluate(const Tensor &vectors, const Tensor &senders
   model.nu_max = nu_max;
   model.n_degrees = n_degrees;
   model.norm = norm;
+  TORCH_CHECK(amplitudes.size() == decays.size(), "evaluate: expected as many amplitudes as decays, got ",
+              amplitudes.size(), " and ", decays.size());
   for (int64_t t = 0; t < n_layers; ++t) {
     MessageWeights message;
     const size_t size = networks.size() / n_layers;

@@ -96,8 +96,8 @@ void ModelWeights::check() const
   TORCH_CHECK(0 <= l_max && l_max <= max_degree, "evaluate: expected l_max from 0 to ", max_degree, ", got ", l_max);
   TORCH_CHECK(mixing.dim() == 4 && frequencies.dim() == 1 && mixing.size(1) == basis.n_rbf &&
                   mixing.size(3) == n_channels(),
-              "evaluate: expected frequencies (n_rbf,) and mixing (L+1, n_rbf, n_radial, C) for embeddings of ",
-              n_basis, ", got shapes ", frequencies.sizes(), " and ", mixing.sizes());
+              "evaluate: embeddings of length ", n_basis, ", mixing ", mixing.sizes(), " and frequencies ",
+              frequencies.sizes(), " do not fit each other");
   TORCH_CHECK(!readout.empty(), "evaluate: expected weight and bias of the readout, got none");
   check_same_type("evaluate", {mixing, frequencies, readout[0]});
   TORCH_CHECK(n_degrees == 1 || n_degrees == l_max + 1, "evaluate: expected 1 or ", l_max + 1,
