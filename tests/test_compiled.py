@@ -79,7 +79,7 @@ def test_every_kind_of_model(kind, dtype):
 
 
 @pytest.mark.parametrize(
-    "n_atom_basis", [1, 3, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5))]
+    "n_atom_basis", [1, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 5, 8))]
 )
 @pytest.mark.parametrize("nu_max", [1, 2, 3, 4])
 @pytest.mark.parametrize("l_max", [0, 1, 2, 3, 4, 5])

@@ -133,12 +133,9 @@ def test_energy_and_force_vanish_smoothly_at_the_cutoff(kind):
         assert force < 1e3 * gap**2
 
 
+@pytest.mark.slow
 @kinds
-@pytest.mark.parametrize(
-    "dtype",
-    [torch.float64, pytest.param(torch.float32, marks=pytest.mark.slow)],
-    ids=["float64", "float32"],
-)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
 def test_torchscript_equals_eager(kind, dtype):
     model = random_model(settings_of(kind), dtype=dtype)
     scripted = torch.jit.script(model)

@@ -70,8 +70,9 @@ def test_a_checkpoint_gives_back_the_same_model(tmp_path, kind, dtype):
     assert torch.equal(before.atom_energies, after.atom_energies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_an_export_agrees_with_its_checkpoint(tmp_path, kind, dtype):
     settings = settings_of(kind)
     model = random_model(settings)
