@@ -31,6 +31,7 @@ MARK_OF = {
     "tests/test_readme.py": "lammps",
     "tests/training": "fast",
     "tests/training/test_compare.py": "slow",
+    "tests/training/test_fine_tuning.py": "slow",
     "tests/training/test_outputs.py": "slow",
     "tests/training/test_report.py": "slow",
 }
