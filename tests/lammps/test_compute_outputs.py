@@ -15,7 +15,7 @@ MODELS = {
     "T2": ("T2-all", 1, {}),
     "plain": ("T2-all", 2, {"compiled": "no"}),
     "another": ("T0", 3, {}),
-    "charges only": ("T0", 4, {"outputs": {"charge": {"unit": "e"}}}),
+    "charges_only": ("T0", 4, {"outputs": {"charge": {"unit": "e"}}}),
 }
 
 SCRIPT = """\
@@ -30,27 +30,28 @@ write_dump all custom atoms.dump id c_outputs{columns} modify sort id format flo
 """
 
 
+def settings_for(name):
+    kind, _, changes = MODELS[name]
+    return settings_of(kind, **({"outputs": OUTPUTS} | changes))
+
+
 def model_of(name):
-    kind, seed, changes = MODELS[name]
-    return random_model(settings_of(kind, **({"outputs": OUTPUTS} | changes)), seed)
+    return random_model(settings_for(name), MODELS[name][1])
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("outputs")
-    for name, (kind, _, changes) in MODELS.items():
-        settings = settings_of(kind, **({"outputs": OUTPUTS} | changes))
-        save_checkpoint(folder / "model.cace.pt", model_of(name), settings, {})
-        export_checkpoint(
-            folder / "model.cace.pt", folder / f"{name.replace(' ', '_')}.pt", "float64"
-        )
+    for name in MODELS:
+        save_checkpoint(folder / "model.cace.pt", model_of(name), settings_for(name), {})
+        export_checkpoint(folder / "model.cace.pt", folder / f"{name}.pt", "float64")
     return folder
 
 
 def run(folder, exported, names, arguments, columns="", ranks=1, keywords="outside ignore"):
     atoms = SYSTEMS["liquid"]()
     write_data(folder / "atoms.data", atoms, ["O", "H"])
-    files = " ".join(str(exported / f"{name.replace(' ', '_')}.pt") for name in names)
+    files = " ".join(str(exported / f"{name}.pt") for name in names)
     script = SCRIPT.format(files=files, arguments=arguments, columns=columns, keywords=keywords)
     return atoms, lmp(folder, script, ranks)
 
@@ -105,7 +106,7 @@ def test_a_committee_gives_what_drives_it(tmp_path, exported, committee):
         (["T0"], "all cace/atom", "expected the name of an output of the model behind the style"),
         (["T0"], "all cace/atom dipole", "an output of the model (charge spin), got 'dipole'"),
         (
-            ["T0", "charges only"],
+            ["T0", "charges_only"],
             "all cace/atom spin",
             "an output of the model (charge), got 'spin'",
         ),

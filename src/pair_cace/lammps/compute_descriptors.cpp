@@ -6,7 +6,6 @@
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
-#include "force.h"
 #include "memory.h"
 #include "update.h"
 #include "utils.h"
@@ -37,13 +36,7 @@ ComputeCACEDescriptors::~ComputeCACEDescriptors()
 
 PairCACE &ComputeCACEDescriptors::pair() const
 {
-  auto *found = dynamic_cast<PairCACE *>(force->pair_match("cace", 1));
-  if (!found || found->n_descriptors() == 0)
-    error->all(FLERR,
-               "Compute cace/descriptors: expected one pair style cace with its pair_coeff before this "
-               "command, got pair style {}{}",
-               force->pair_style ? force->pair_style : "none", found ? " without pair_coeff" : "");
-  return *found;
+  return PairCACE::with_models(lmp, "Compute cace/descriptors");
 }
 
 void ComputeCACEDescriptors::init()

@@ -4,7 +4,6 @@
 
 #include "atom.h"
 #include "error.h"
-#include "force.h"
 #include "memory.h"
 #include "update.h"
 
@@ -32,19 +31,14 @@ ComputeCACEOutputs::~ComputeCACEOutputs()
 
 PairCACE &ComputeCACEOutputs::pair() const
 {
-  auto *found = dynamic_cast<PairCACE *>(force->pair_match("cace", 1));
-  if (!found || found->n_descriptors() == 0)
-    error->all(FLERR,
-               "Compute cace/atom: expected one pair style cace with its pair_coeff before this command, got pair "
-               "style {}{}",
-               force->pair_style ? force->pair_style : "none", found ? " without pair_coeff" : "");
-  const std::vector<std::string> &known = found->outputs();
+  PairCACE &found = PairCACE::with_models(lmp, "Compute cace/atom");
+  const std::vector<std::string> &known = found.outputs();
   for (const std::string &name : names_)
     if (std::find(known.begin(), known.end(), name) == known.end())
       error->all(FLERR, "Compute cace/atom: expected an output of the model ({}), got '{}'{}",
                  known.empty() ? "it has none" : pair_cace::joined(known), name,
                  known.empty() ? "; train one with 'outputs' in the section 'model' of the config" : "");
-  return *found;
+  return found;
 }
 
 void ComputeCACEOutputs::init()

@@ -46,6 +46,17 @@ void PairCACE::allocate()
   allocated = 1;
 }
 
+PairCACE &PairCACE::with_models(LAMMPS *lammps, const char *asks)
+{
+  Force &force = *lammps->force;
+  auto *found = dynamic_cast<PairCACE *>(force.pair_match("cace", 1));
+  if (!found || found->models_.empty())
+    lammps->error->all(FLERR,
+                       "{}: expected one pair style cace with its pair_coeff before this command, got pair style {}{}",
+                       asks, force.pair_style ? force.pair_style : "none", found ? " without pair_coeff" : "");
+  return *found;
+}
+
 // ---- input script ------------------------------------------------------------------------------
 
 void PairCACE::settings(int narg, char **arg)

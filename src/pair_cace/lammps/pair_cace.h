@@ -26,6 +26,9 @@ class PairCACE : public Pair {
   explicit PairCACE(LAMMPS *lammps);
   ~PairCACE() override;
 
+  // The one of this LAMMPS that has its models. error->all, in the name of who asks, if there is none, or not just one.
+  static PairCACE &with_models(LAMMPS *lammps, const char *asks);
+
   void settings(int narg, char **arg) override;
   void coeff(int narg, char **arg) override;
   void init_style() override;
