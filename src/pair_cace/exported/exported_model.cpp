@@ -161,60 +161,53 @@ void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms
 namespace {
 
 // What `use` returns; errors say what to do.
-template <class Use> auto explaining_errors(at::Device device, int64_t n_atoms, int64_t n_edges, const Use &use)
+template <class Use> auto explaining_errors(at::Device device, const EdgeTensors &edges, const Use &use)
 {
   try {
     return use();
   } catch (const c10::Error &error) {
-    say_what_failed(error.what_without_backtrace(), device, n_atoms, n_edges);
+    say_what_failed(error.what_without_backtrace(), device, edges.n_atoms, edges.senders.size(0));
   } catch (const std::exception &error) {    // the interpreter makes them of others
-    say_what_failed(error.what(), device, n_atoms, n_edges);
+    say_what_failed(error.what(), device, edges.n_atoms, edges.senders.size(0));
   }
 }
 
 }    // namespace
 
-c10::IValue ExportedModel::Loaded::call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
-                                        const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
-                                        GhostExchange *exchange) const
+c10::IValue ExportedModel::Loaded::call(const char *method, const EdgeTensors &edges, GhostExchange *exchange) const
 {
   // The profiling executor would spend the first steps of a run on optimising a graph that is run
   // by library kernels anyway; interpret it.
   torch::jit::GraphOptimizerEnabledGuard interpret(false);
   for (torch::jit::Module layer : module.attr("layers").toModule().children())
     if (layer.hasattr("exchange")) layer.setattr("exchange", exchange ? exchange->handle() : int64_t(0));
-  return module.get_method(method)({vectors, senders, receivers, species, n_atoms});
+  return module.get_method(method)({edges.vectors, edges.senders, edges.receivers, edges.species, edges.n_atoms});
 }
 
-std::tuple<at::Tensor, at::Tensor> ExportedModel::Loaded::evaluate(
-    const at::Tensor &vectors, const at::Tensor &senders, const at::Tensor &receivers, const at::Tensor &first_edge,
-    const at::Tensor &species, int64_t n_atoms, GhostExchange *exchange) const
+std::tuple<at::Tensor, at::Tensor> ExportedModel::Loaded::evaluate(const EdgeTensors &edges,
+                                                                   GhostExchange *exchange) const
 {
-  return explaining_errors(device, n_atoms, senders.size(0), [&]() -> std::tuple<at::Tensor, at::Tensor> {
-    if (potential) return potential->evaluate(vectors, senders, receivers, first_edge, species, n_atoms, exchange);
-    const auto found = call("evaluate", vectors, senders, receivers, species, n_atoms, exchange).toTuple();
+  return explaining_errors(device, edges, [&]() -> std::tuple<at::Tensor, at::Tensor> {
+    if (potential) return potential->evaluate(edges, exchange);
+    const auto found = call("evaluate", edges, exchange).toTuple();
     return {found->elements()[0].toTensor(), found->elements()[1].toTensor()};
   });
 }
 
-at::Tensor ExportedModel::Loaded::features(const at::Tensor &vectors, const at::Tensor &senders,
-                                           const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
-                                           GhostExchange *exchange) const
+at::Tensor ExportedModel::Loaded::features(const EdgeTensors &edges, GhostExchange *exchange) const
 {
   c10::InferenceMode no_derivatives;
-  return explaining_errors(device, n_atoms, senders.size(0), [&] {
-    if (potential) return potential->features(vectors, senders, receivers, species, n_atoms, exchange);
-    return call("features", vectors, senders, receivers, species, n_atoms, exchange).toTensor();
+  return explaining_errors(device, edges, [&] {
+    return potential ? potential->features(edges, exchange) : call("features", edges, exchange).toTensor();
   });
 }
 
-at::Tensor ExportedModel::Loaded::outputs(const at::Tensor &vectors, const at::Tensor &senders,
-                                          const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
-                                          GhostExchange *exchange, const std::vector<std::string> &names) const
+at::Tensor ExportedModel::Loaded::outputs(const EdgeTensors &edges, GhostExchange *exchange,
+                                          const std::vector<std::string> &names) const
 {
   c10::InferenceMode no_derivatives;
-  return explaining_errors(device, n_atoms, senders.size(0), [&] {
-    const auto found = call("atom_outputs", vectors, senders, receivers, species, n_atoms, exchange).toGenericDict();
+  return explaining_errors(device, edges, [&] {
+    const auto found = call("atom_outputs", edges, exchange).toGenericDict();
     std::vector<at::Tensor> columns;
     for (const std::string &name : names) columns.push_back(found.at(name).toTensor());
     return at::stack(columns, 1);
@@ -223,31 +216,25 @@ at::Tensor ExportedModel::Loaded::outputs(const at::Tensor &vectors, const at::T
 
 namespace {
 
-// An edge list as tensors on a device; those on the host borrow its memory.
-struct EdgeTensors {
-  EdgeTensors(const EdgeList &edges, at::Device device)
-  {
-    const auto on_device = [&](const auto &values, at::IntArrayRef shape, at::ScalarType type) {
-      // from_blob borrows; the model only reads its inputs.
-      auto *data = const_cast<void *>(static_cast<const void *>(values.data()));
-      return torch::from_blob(data, shape, type).to(device);
-    };
-    vectors = on_device(edges.vectors, {edges.n_edges, 3}, at::kDouble);
-    senders = on_device(edges.senders, {edges.n_edges}, at::kLong);
-    receivers = on_device(edges.receivers, {edges.n_edges}, at::kLong);
-    species = on_device(edges.species, {edges.n_rows()}, at::kLong);
-  }
-
-  at::Tensor vectors, senders, receivers, species;
-};
+// An edge list on a device; on the host the tensors borrow its memory.
+EdgeTensors tensors_of(const EdgeList &edges, at::Device device)
+{
+  const auto on_device = [&](const auto &values, at::IntArrayRef shape, at::ScalarType type) {
+    // from_blob borrows; the model only reads its inputs.
+    auto *data = const_cast<void *>(static_cast<const void *>(values.data()));
+    return torch::from_blob(data, shape, type).to(device);
+  };
+  return {
+      on_device(edges.vectors, {edges.n_edges, 3}, at::kDouble), on_device(edges.senders, {edges.n_edges}, at::kLong),
+      on_device(edges.receivers, {edges.n_edges}, at::kLong),    {},
+      on_device(edges.species, {edges.n_rows()}, at::kLong),     edges.n_atoms};
+}
 
 }    // namespace
 
 void ExportedModel::evaluate(const EdgeList &edges, GhostExchange *exchange, Evaluation &out) const
 {
-  const EdgeTensors on_device(edges, loaded_->device);
-  const auto [energies, gradient] = loaded_->evaluate(on_device.vectors, on_device.senders, on_device.receivers, {},
-                                                      on_device.species, edges.n_atoms, exchange);
+  const auto [energies, gradient] = loaded_->evaluate(tensors_of(edges, loaded_->device), exchange);
   copy_values(energies, out.energies);
   copy_values(gradient, out.edge_gradient);
   check_energies(out.energies, edges.n_atoms);
@@ -255,19 +242,13 @@ void ExportedModel::evaluate(const EdgeList &edges, GhostExchange *exchange, Eva
 
 void ExportedModel::describe(const EdgeList &edges, GhostExchange *exchange, std::vector<double> &out) const
 {
-  const EdgeTensors on_device(edges, loaded_->device);
-  copy_values(loaded_->features(on_device.vectors, on_device.senders, on_device.receivers, on_device.species,
-                                edges.n_atoms, exchange),
-              out);
+  copy_values(loaded_->features(tensors_of(edges, loaded_->device), exchange), out);
 }
 
 void ExportedModel::predict(const EdgeList &edges, GhostExchange *exchange, const std::vector<std::string> &names,
                             std::vector<double> &out) const
 {
-  const EdgeTensors on_device(edges, loaded_->device);
-  copy_values(loaded_->outputs(on_device.vectors, on_device.senders, on_device.receivers, on_device.species,
-                               edges.n_atoms, exchange, names),
-              out);
+  copy_values(loaded_->outputs(tensors_of(edges, loaded_->device), exchange, names), out);
   for (int64_t k = 0; k < edges.n_atoms * std::ssize(names); ++k)
     if (!std::isfinite(out[k]))
       throw std::runtime_error("expected finite values of " + names[k % names.size()] + ", got " +

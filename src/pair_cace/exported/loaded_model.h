@@ -20,25 +20,15 @@ struct ExportedModel::Loaded {
   torch::jit::Module module;
   std::optional<LoadedPotential> potential;    // unless the kernels do not know its terms
 
-  // Energies (n_atoms,) float64 in eV, and the gradient of their sum by the vectors. Tensors are on the device; vectors
-  // (E, 3) in Å, senders and receivers (E,), species (rows,) atomic numbers; first_edge as in ops/potential.h.
+  // Energies (n_atoms,) float64 in eV, and the gradient of their sum by the vectors; invariants; outputs (n_atoms, names).
   // Throw std::runtime_error, with what to do if memory is short.
-  std::tuple<at::Tensor, at::Tensor> evaluate(const at::Tensor &vectors, const at::Tensor &senders,
-                                              const at::Tensor &receivers, const at::Tensor &first_edge,
-                                              const at::Tensor &species, int64_t n_atoms,
-                                              GhostExchange *exchange) const;
-  at::Tensor features(const at::Tensor &vectors, const at::Tensor &senders, const at::Tensor &receivers,
-                      const at::Tensor &species, int64_t n_atoms, GhostExchange *exchange) const;
-  // (n_atoms, names)
-  at::Tensor outputs(const at::Tensor &vectors, const at::Tensor &senders, const at::Tensor &receivers,
-                     const at::Tensor &species, int64_t n_atoms, GhostExchange *exchange,
-                     const std::vector<std::string> &names) const;
+  std::tuple<at::Tensor, at::Tensor> evaluate(const EdgeTensors &edges, GhostExchange *exchange) const;
+  at::Tensor features(const EdgeTensors &edges, GhostExchange *exchange) const;
+  at::Tensor outputs(const EdgeTensors &edges, GhostExchange *exchange, const std::vector<std::string> &names) const;
 
  private:
   // A method of the TorchScript module that takes edges.
-  c10::IValue call(const char *method, const at::Tensor &vectors, const at::Tensor &senders,
-                   const at::Tensor &receivers, const at::Tensor &species, int64_t n_atoms,
-                   GhostExchange *exchange) const;
+  c10::IValue call(const char *method, const EdgeTensors &edges, GhostExchange *exchange) const;
 };
 
 // The values of a tensor, from any device and of any precision.

@@ -200,8 +200,9 @@ void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double 
     if (exchanges) Kept::check_places(kept.edges.found.cpu());
     at::Tensor energies_of_receivers;
     std::tie(energies_of_receivers, kept.gradient) =
-        kept.model.evaluate(kept.edges.vectors, kept.edges.senders, kept.edges.receivers, kept.edges.first_edge,
-                            species, points.n_receivers, exchange);
+        kept.model.evaluate({kept.edges.vectors, kept.edges.senders, kept.edges.receivers, kept.edges.first_edge,
+                             species, points.n_receivers},
+                            exchange);
     const at::Tensor sum = virial ? at::zeros({9}, x.options()) : at::Tensor();
     const at::Tensor found_forces = kept.forces.to_host(sum_forces(kept.edges, kept.gradient, points.n_rows(), sum));
     const at::Tensor found_energies = kept.energies.to_host(energies_of_receivers);

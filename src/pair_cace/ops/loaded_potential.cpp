@@ -89,31 +89,32 @@ LoadedPotential::LoadedPotential(const Module &module)
   potential_ = Potential::with(weights_of(module, sender_.size(1)));
 }
 
-Surroundings LoadedPotential::surroundings(const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
-                                           const Tensor &first_edge, const Tensor &species, int64_t n_atoms) const
+Surroundings LoadedPotential::surroundings(const EdgeTensors &edges) const
 {
-  const Tensor sender = sender_.index_select(0, species);
-  const Tensor receiver = receiver_.is_same(sender_) ? sender.slice(0, 0, n_atoms)
-                                                     : receiver_.index_select(0, species.slice(0, 0, n_atoms));
-  return {vectors.to(sender_.scalar_type()).contiguous(), senders, receivers, first_edge, sender, receiver};
+  const Tensor sender = sender_.index_select(0, edges.species);
+  const Tensor receiver = receiver_.is_same(sender_)
+                              ? sender.slice(0, 0, edges.n_atoms)
+                              : receiver_.index_select(0, edges.species.slice(0, 0, edges.n_atoms));
+  return {edges.vectors.to(sender_.scalar_type()).contiguous(),
+          edges.senders,
+          edges.receivers,
+          edges.first_edge,
+          sender,
+          receiver};
 }
 
-std::tuple<Tensor, Tensor> LoadedPotential::evaluate(const Tensor &vectors, const Tensor &senders,
-                                                     const Tensor &receivers, const Tensor &first_edge,
-                                                     const Tensor &species, int64_t n_atoms,
-                                                     GhostExchange *exchange) const
+std::tuple<Tensor, Tensor> LoadedPotential::evaluate(const EdgeTensors &edges, GhostExchange *exchange) const
 {
-  const Surroundings atoms = surroundings(vectors, senders, receivers, first_edge, species, n_atoms);
+  const Surroundings atoms = surroundings(edges);
   const auto [found, gradient] = potential_->evaluate(atoms, exchange);
-  Tensor energies = found.to(at::kDouble) + E0_.index_select(0, species.slice(0, 0, n_atoms));
-  if (repulsion_) energies += repulsion_energies(*repulsion_, atoms, species, gradient);
+  Tensor energies = found.to(at::kDouble) + E0_.index_select(0, edges.species.slice(0, 0, edges.n_atoms));
+  if (repulsion_) energies += repulsion_energies(*repulsion_, atoms, edges.species, gradient);
   return {energies, gradient};
 }
 
-Tensor LoadedPotential::features(const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
-                                 const Tensor &species, int64_t n_atoms, GhostExchange *exchange) const
+Tensor LoadedPotential::features(const EdgeTensors &edges, GhostExchange *exchange) const
 {
-  return potential_->features(surroundings(vectors, senders, receivers, {}, species, n_atoms), exchange);
+  return potential_->features(surroundings(edges), exchange);
 }
 
 }    // namespace pair_cace

@@ -13,6 +13,14 @@ struct Module;
 
 namespace pair_cace {
 
+// Edges as whoever has a whole model gives them, where the model is.
+struct EdgeTensors {
+  Tensor vectors;                           // (E, 3) Å, of any precision
+  Tensor senders, receivers, first_edge;    // as in Surroundings
+  Tensor species;                           // (N,) int64 atomic numbers, of which the first n_atoms receive
+  int64_t n_atoms = 0;
+};
+
 class [[gnu::visibility("default")]] LoadedPotential {
  public:
   // The names of modules and weights are those of python/pair_cace/nn: they are the format of exported files, with
@@ -20,19 +28,13 @@ class [[gnu::visibility("default")]] LoadedPotential {
   explicit LoadedPotential(const torch::jit::Module &module);
 
   // Energies (n_atoms,) float64 in eV, with E0, and their gradient by the vectors, (E, 3) of the precision of the model.
-  // vectors (E, 3) in Å of any precision; senders, receivers and first_edge as in Surroundings; species (N,) int64
-  // atomic numbers, of which the first n_atoms receive.
-  std::tuple<Tensor, Tensor> evaluate(const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
-                                      const Tensor &first_edge, const Tensor &species, int64_t n_atoms,
-                                      GhostExchange *exchange) const;
+  std::tuple<Tensor, Tensor> evaluate(const EdgeTensors &edges, GhostExchange *exchange) const;
 
   // Invariants, (n_atoms, n_radial, N_B, C, T+1).
-  Tensor features(const Tensor &vectors, const Tensor &senders, const Tensor &receivers, const Tensor &species,
-                  int64_t n_atoms, GhostExchange *exchange) const;
+  Tensor features(const EdgeTensors &edges, GhostExchange *exchange) const;
 
  private:
-  Surroundings surroundings(const Tensor &vectors, const Tensor &senders, const Tensor &receivers,
-                            const Tensor &first_edge, const Tensor &species, int64_t n_atoms) const;
+  Surroundings surroundings(const EdgeTensors &edges) const;
 
   Tensor sender_, receiver_;    // (119, K) embeddings by atomic number; NaN for what the model does not know
   Tensor E0_;                   // (119,) float64 eV
