@@ -58,6 +58,13 @@ void check_vectors(const char *operation, const Tensor &vectors, const Tensor &s
               " and ", receivers.numel());
 }
 
+RadialKind radial_kind(int64_t number)
+{
+  TORCH_CHECK(number == static_cast<int64_t>(RadialKind::bessel), "expected radial functions of kind 0 (Bessel), got ",
+              number, "; a newer version of pair_cace may know them");
+  return static_cast<RadialKind>(number);
+}
+
 void check_same_type(const char *operation, std::initializer_list<Tensor> tensors)
 {
   for (const Tensor &tensor : tensors)

@@ -2,7 +2,7 @@
 // indices are; any_degree stands for the others, whose arrays are larger and lie in memory.
 #pragma once
 
-#include "../kernels/formulas.h"
+#include "../kernels/radial_function.h"
 #include "platform.h"
 
 #include <type_traits>
@@ -101,19 +101,13 @@ template <class T> __device__ inline T number(const Input<RealOf<T>> &input, int
 }
 
 // One edge: vector, length, direction, cutoff.
-template <class T> struct Edge {
-  using Real = RealOf<T>;
+template <class T> struct Edge : EdgeGeometry<T> {
+  T r[3];
 
-  T r[3], length, inverse_length, inverse_shifted, direction[3], fc, fc_slope;
-
-  __device__ void load(const Input<Real> &vectors, int64_t edge, double cutoff, int exponent)
+  __device__ void load(const Input<RealOf<T>> &vectors, int64_t edge, double cutoff, int exponent)
   {
     for (int k = 0; k < 3; ++k) r[k] = number<T>(vectors, 3 * edge + k);
-    length = root(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
-    inverse_length = inverse(length);
-    inverse_shifted = inverse(length + constant<T>(Real(1e-9)));
-    for (int k = 0; k < 3; ++k) direction[k] = r[k] * inverse_shifted;
-    cutoff_function(length, cutoff, exponent, fc, fc_slope);
+    this->set(r, root(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]), cutoff, exponent);
   }
 };
 

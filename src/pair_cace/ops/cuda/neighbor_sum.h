@@ -46,12 +46,8 @@ __global__ void __launch_bounds__(128) neighbor_sum(NeighborSum<RealOf<T>> task,
         Edge<T> edge;
         edge.load(task.vectors, at, task.basis.cutoff, task.basis.exponent);
         make_angular<L>(l_max, edge.direction, angular + e * n_angular);
-        const T scale = edge.inverse_length * broadcast(Real(task.basis.prefactor)) * edge.fc;
-        for (int k = 0; k < n_rbf; ++k) {
-          T sine, cosine;
-          sine_cosine(number<T>(task.frequencies, k) * edge.length, sine, cosine);
-          radial[e * n_rbf + k] = sine * scale;
-        }
+        for (int k = 0; k < n_rbf; ++k)
+          radial[e * n_rbf + k] = radial_function<false, T>(task.basis, number<T>(task.frequencies, k), edge).value;
         place_of_weights[e] = task.senders[at] * task.row();
       }
       __syncthreads();
@@ -120,14 +116,11 @@ __global__ void __launch_bounds__(128)
       T angular[room_for_angular<L>], grad_angular[room_for_angular<L>];
       make_angular<L>(l_max, edge.direction, angular);
       for_angular<L>(l_max, [&](const AngularIndex &at) { grad_angular[at.k] = zero<T>(); });
-      const T scale = edge.inverse_length * broadcast(Real(task.basis.prefactor));
       for (int n = 0; n < n_rbf; ++n) {
-        const T frequency = number<T>(task.frequencies, n);
-        T sine, cosine;
-        sine_cosine(frequency * edge.length, sine, cosine);
-        radial[mine(n)] = sine * scale * edge.fc;
-        slope[mine(n)] = radial_slope(frequency, sine, cosine, edge.inverse_length, scale, edge.fc, edge.fc_slope);
-        by_frequency[mine(n)] = cosine * edge.fc * broadcast(Real(task.basis.prefactor));
+        const auto of_n = radial_function<true, T>(task.basis, number<T>(task.frequencies, n), edge);
+        radial[mine(n)] = of_n.value;
+        slope[mine(n)] = of_n.slope;
+        by_frequency[mine(n)] = of_n.by_parameter;
       }
       const int64_t place_of_weights = task.senders[here] * task.row();
       T grad_length = zero<T>();
@@ -174,8 +167,7 @@ __global__ void __launch_bounds__(128)
       if (!task.grad_vectors) continue;
       T grad_direction[3] = {zero<T>(), zero<T>(), zero<T>()}, gradient[3];
       add_direction_gradient<L>(l_max, edge.direction, angular, grad_angular, grad_direction);
-      vector_gradient(grad_length, grad_direction, edge.direction, edge.inverse_shifted, edge.inverse_length, edge.r,
-                      gradient);
+      vector_gradient(edge, edge.r, grad_length, grad_direction, gradient);
       for (int k = 0; k < 3; ++k) {
         Real &to = task.grad_vectors[3 * here + k];
         const Real value = result_of(gradient[k]);

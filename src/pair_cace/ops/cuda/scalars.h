@@ -47,6 +47,12 @@ PAIR_CACE_HD inline void sine_cosine(double x, double &sine, double &cosine)
 {
   sincos(x, &sine, &cosine);
 }
+template <class Real> PAIR_CACE_HD inline Real sine(Real x)
+{
+  Real found, cosine;
+  sine_cosine(x, found, cosine);
+  return found;
+}
 
 }    // namespace PAIR_CACE_INSTRUCTIONS
 }    // namespace pair_cace

@@ -2,7 +2,7 @@
 // edges at a time as a vector has lanes (Eq. 2-4).
 #pragma once
 
-#include "formulas.h"
+#include "radial_function.h"
 #include "simd.h"
 #include "transpose.h"
 
@@ -93,7 +93,7 @@ template <class T> class EdgeBasis {
   using V = VectorOf<T>;
 
   explicit EdgeBasis(const Basis &basis, const Input<Real> &frequencies)
-      : basis_(basis), frequencies_(frequencies), sine_(basis.n_rbf), cosine_(basis.n_rbf), radial_(basis.n_rbf),
+      : basis_(basis), frequencies_(frequencies), radial_(basis.n_rbf), slope_(basis.n_rbf), by_parameter_(basis.n_rbf),
         angular_(basis.n_angular())
   {
   }
@@ -101,22 +101,13 @@ template <class T> class EdgeBasis {
   // Makes `radial` and `angular` of these edges, and what `gradient` needs if one is to come.
   template <bool with_slopes> void evaluate(const EdgeVectors<T> &edges)
   {
-    const T inverse_length = inverse(edges.length);
-    inverse_shifted_ = inverse(edges.length + constant<T>(broadcast(Real(1e-9))));
-    for (int k = 0; k < 3; ++k) direction_[k] = edges.r[k] * inverse_shifted_;
-    cutoff_function(edges.length, basis_.cutoff, basis_.exponent, fc_, fc_slope_);
-    scale_ = inverse_length * broadcast(Real(basis_.prefactor));
-    const T scaled_cutoff = scale_ * fc_;
+    edge_.set(edges.r, edges.length, basis_.cutoff, basis_.exponent);
     for (int n = 0; n < basis_.n_rbf; ++n) {
-      const T angle = frequency(n) * edges.length;
+      const RadialFunction<T> of_n = radial_function<with_slopes>(basis_, frequency(n), edge_);
+      radial_[n] = of_n.value;
       if constexpr (with_slopes) {
-        T sine_here, cosine_here;
-        sine_cosine(angle, sine_here, cosine_here);
-        sine_[n] = sine_here;
-        cosine_[n] = cosine_here;
-        radial_[n] = sine_here * scaled_cutoff;
-      } else {
-        radial_[n] = sine(angle) * scaled_cutoff;
+        slope_[n] = of_n.slope;
+        by_parameter_[n] = of_n.by_parameter;
       }
     }
     at_degree(basis_.l_max, [&]<int l_max>(std::integral_constant<int, l_max>) {
@@ -132,26 +123,23 @@ template <class T> class EdgeBasis {
   void gradient(const EdgeVectors<T> &edges, const T *grad_radial, T *grad_angular, T (&grad_vector)[3],
                 V *grad_frequencies)
   {
-    const int n_rbf = basis_.n_rbf;
-    const T inverse_length = inverse(edges.length);
     T grad_length = zero<T>();
-    for (int n = 0; n < n_rbf; ++n) {
-      const T h = grad_radial[n];
-      grad_length += h * radial_slope(frequency(n), sine_[n], cosine_[n], inverse_length, scale_, fc_, fc_slope_);
-      if (grad_frequencies) grad_frequencies[n] += result_of(h * cosine_[n] * fc_ * broadcast(Real(basis_.prefactor)));
+    for (int n = 0; n < basis_.n_rbf; ++n) {
+      grad_length += grad_radial[n] * slope_[n];
+      if (grad_frequencies) grad_frequencies[n] += result_of(grad_radial[n] * by_parameter_[n]);
     }
     T grad_direction[3] = {zero<T>(), zero<T>(), zero<T>()};
     at_degree(basis_.l_max, [&]<int l_max>(std::integral_constant<int, l_max>) {
       angular_gradient(grad_angular, grad_direction, std::make_integer_sequence<int, n_angular_up_to(l_max) - 1>());
     });
-    vector_gradient(grad_length, grad_direction, direction_, inverse_shifted_, inverse_length, edges.r, grad_vector);
+    vector_gradient(edge_, edges.r, grad_length, grad_direction, grad_vector);
   }
 
  private:
   // Steps that are known at compile time, so that what they need stays in registers.
   template <int... k> void make_angular(std::integer_sequence<int, k...>)
   {
-    [[maybe_unused]] const T direction[3] = {direction_[0], direction_[1], direction_[2]};
+    [[maybe_unused]] const T direction[3] = {edge_.direction[0], edge_.direction[1], edge_.direction[2]};
     T made[sizeof...(k) + 1];
     made[0] = constant<T>(broadcast(Real(1)));
     ((made[k + 1] = made[angular_steps.lower[k + 1]] * direction[angular_steps.component[k + 1]]), ...);
@@ -164,7 +152,7 @@ template <class T> class EdgeBasis {
     [[maybe_unused]] const auto back = [&]<int step>(std::integral_constant<int, step>) {
       constexpr int lower = angular_steps.lower[step], component = angular_steps.component[step];
       grad_direction[component] += grad_angular[step] * angular_.data()[lower];
-      grad_angular[lower] += grad_angular[step] * direction_[component];
+      grad_angular[lower] += grad_angular[step] * edge_.direction[component];
     };
     (back(std::integral_constant<int, sizeof...(k) - k>()), ...);
   }
@@ -179,8 +167,8 @@ template <class T> class EdgeBasis {
 
   Basis basis_;
   Input<Real> frequencies_;
-  Scratch<T> sine_, cosine_, radial_, angular_;
-  T direction_[3], inverse_shifted_, fc_, fc_slope_, scale_;
+  Scratch<T> radial_, slope_, by_parameter_, angular_;
+  EdgeGeometry<T> edge_;
 };
 
 }    // namespace PAIR_CACE_INSTRUCTIONS

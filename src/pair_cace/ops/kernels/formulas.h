@@ -27,22 +27,29 @@ template <class T> PAIR_CACE_HD inline void cutoff_function(T r, double cutoff, 
   slope = where_below(r, Real(cutoff), slope_here);
 }
 
-// d/dr of R_n f_c, R_n = prefactor · sin(ω r)/r; scale = prefactor / r.
-template <class T>
-PAIR_CACE_HD inline T radial_slope(T frequency, T sine, T cosine, T inverse_length, T scale, T fc, T fc_slope)
-{
-  return (frequency * cosine - sine * inverse_length) * scale * fc + sine * scale * fc_slope;
-}
+// What the formulas of an edge r⃗ share; û = r⃗ / (r + 1e-9 Å).
+template <class T> struct EdgeGeometry {
+  T length, inverse_length, inverse_shifted, direction[3], fc, fc_slope;
 
-// From the gradients by r and û = r⃗ / (r + 1e-9) to that by r⃗. inverse_shifted = 1 / (r + 1e-9)
+  PAIR_CACE_HD void set(const T (&r)[3], T length_of_r, double cutoff, int exponent)
+  {
+    length = length_of_r;
+    inverse_length = inverse(length);
+    inverse_shifted = inverse(length + constant<T>(broadcast(RealOf<T>(1e-9))));
+    for (int k = 0; k < 3; ++k) direction[k] = r[k] * inverse_shifted;
+    cutoff_function(length, cutoff, exponent, fc, fc_slope);
+  }
+};
+
+// From the gradients with respect to r and û to that with respect to r⃗.
 template <class T>
-PAIR_CACE_HD inline void vector_gradient(T grad_length, const T (&grad_direction)[3], const T (&direction)[3],
-                                         T inverse_shifted, T inverse_length, const T (&r)[3], T (&grad)[3])
+PAIR_CACE_HD inline void vector_gradient(const EdgeGeometry<T> &edge, const T (&r)[3], T grad_length,
+                                         const T (&grad_direction)[3], T (&grad)[3])
 {
   T along = zero<T>();
-  for (int k = 0; k < 3; ++k) along += grad_direction[k] * direction[k];
-  const T by_length = (grad_length - along * inverse_shifted) * inverse_length;
-  for (int k = 0; k < 3; ++k) grad[k] = by_length * r[k] + grad_direction[k] * inverse_shifted;
+  for (int k = 0; k < 3; ++k) along += grad_direction[k] * edge.direction[k];
+  const T by_length = (grad_length - along * edge.inverse_shifted) * edge.inverse_length;
+  for (int k = 0; k < 3; ++k) grad[k] = by_length * r[k] + grad_direction[k] * edge.inverse_shifted;
 }
 
 }    // namespace PAIR_CACE_INSTRUCTIONS

@@ -40,11 +40,15 @@ PAIR_CACE_HD constexpr int n_angular_up_to(int l_max)
   return (l_max + 1) * (l_max + 2) * (l_max + 3) / 6;
 }
 
+// Of R_n, see radial_function.h; the numbers are those of exported files.
+enum class RadialKind { bessel = 0 };
+
 struct Basis {
   int l_max = 0, n_rbf = 0;
   double cutoff = 0.0;    // Å
   int exponent = 0;       // p of the polynomial cutoff
   double prefactor = 0.0;
+  RadialKind radial = RadialKind::bessel;
 
   PAIR_CACE_HD int n_angular() const { return n_angular_up_to(l_max); }
 };
