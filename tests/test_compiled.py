@@ -13,10 +13,11 @@ import torch
 from helpers import KINDS, assert_close, random_model, settings_of
 from pair_cace.data.graph import Graph
 from pair_cace.nn import Hyperparameters
+from pair_cace.nn.by_kernels import named_weights
 from pair_cace.nn.derivatives import predict
 from pair_cace.nn.invariants import number_of_invariants
 from pair_cace.operations import (
-    evaluate,
+    Potential,
     mixed_basis,
     mixed_invariants,
     neighbor_sum,
@@ -303,77 +304,80 @@ def test_what_mixing_refuses():
         mixed_invariants(raw, weight, receiver, None, 5)
 
 
-def arguments_of_evaluate(**changes) -> dict:
-    """For three atoms, two of which only send; L = 1, nu = 2, K = 1, two radial functions."""
-    n_features = 2 * number_of_invariants(1, 2)
-    arguments = dict(
-        vectors=torch.rand(2, 3) + 0.5, senders=torch.tensor([1, 2]), receivers=torch.tensor([0, 0]),
-        sender=torch.rand(3, 1), receiver=torch.rand(1, 1), frequencies=torch.rand(2),
-        mixing=torch.rand(2, 2, 2, 1), readout=[torch.rand(1, n_features), torch.rand(1)], linear=[],
-        networks=[], amplitudes=[], decays=[], memories=[], n_layers=0, prefactor=1.0, cutoff=4.0, exponent=6, nu_max=2, n_degrees=1,
-        norm=1.0, n_atoms=1,
+def small_model(n_layers: int) -> dict[str, torch.Tensor]:
+    """L = 1, nu = 2, K = 1, two radial functions; all messages."""
+    settings = settings_of(
+        "T2-all", l_max=1, nu_max=2, n_rbf=2, n_radial=2, n_atom_basis=1, n_layers=n_layers,
+        readout_hidden=(8,), readout_linear=True, bchi_per_l=False, bchi_per_channel=False,
     )  # fmt: skip
-    return arguments | changes
+    return named_weights(random_model(settings, dtype=torch.float32))
 
 
-# Two layers, and no atoms that only send.
-ONE_LAYER = dict(
-    n_layers=1, sender=torch.rand(1, 1), senders=torch.tensor([0, 0]),
-    readout=[torch.rand(1, 8), torch.rand(1)],
-)  # fmt: skip
+def evaluate_weights(weights: dict, **changes) -> tuple[torch.Tensor, torch.Tensor]:
+    """For an oxygen atom and two hydrogen atoms; with one that receives, the others only send."""
+    arguments = dict(
+        vectors=torch.ones(2, 3), senders=torch.tensor([1, 2]), receivers=torch.tensor([0, 0]),
+        species=torch.tensor([8, 1, 1]), n_atoms=3,
+    ) | changes  # fmt: skip
+    return Potential(weights).evaluate(*arguments.values())
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
         ({"vectors": torch.rand(2, 2)}, r"expected vectors of shape \(E, 3\), got \[2, 2\]"),
-        ({"vectors": torch.rand(2, 3).double()}, "all tensors in float32, or all in float64"),
         ({"senders": torch.tensor([1, 3])}, "expected indices from 0 to 2, got 3 in edge 1"),
-        ({"receivers": torch.tensor([0, 1])}, "expected indices from 0 to 0, got 1 in edge 1"),
-        ({"mixing": torch.rand(2, 2, 2, 4)}, "do not fit each other"),
-        ({"readout": [torch.rand(1, 3), torch.rand(1)]}, "of readout, got"),
-        (
-            {"readout": [torch.rand(2, 4), torch.rand(2)]},
-            "expected one output of the readout, got 2",
-        ),
-        ({"readout": [torch.rand(1, 4)]}, "pairs of weight and bias, got 1"),
-        ({"linear": [torch.rand(1, 3), torch.rand(1)]}, "of linear readout, got"),
-        (
-            {
-                "n_layers": 1,
-                "readout": ONE_LAYER["readout"],
-                "networks": [torch.rand(1, 4), torch.rand(1)],
-            },
-            "every sender to be an atom that receives, got 2 that only send",
-        ),
-        ({**ONE_LAYER, "networks": [torch.rand(1, 3), torch.rand(1)]}, "bias of messages, got"),
-        ({**ONE_LAYER, "memories": [torch.rand(2, 2, 2)]}, "memories of shape .2, 2, 1., got"),
-        (
-            {**ONE_LAYER, "memories": 2 * [torch.rand(2, 2, 1)]},
-            "for none or all of 1 layers, got 2",
-        ),
-        ({**ONE_LAYER, "amplitudes": [torch.rand(2, 2, 1)]}, "as many amplitudes as decays, got 1"),
-        (
-            {"linear": [torch.rand(1, 4).double(), torch.rand(1)]},
-            "linear readout in Float, got Double",
-        ),
-        ({"readout": []}, "expected weight and bias of the readout, got none"),
-        ({"nu_max": 5}, "expected nu_max from 1 to 4, got 5"),
-        ({"n_degrees": 3}, "expected 1 or 2 weights of a message, got 3"),
+        ({"receivers": torch.tensor([0, 3])}, "expected indices from 0 to 2, got 3 in edge 1"),
+        ({"n_atoms": 1}, "every sender to be an atom that receives, got 2 that only send"),
     ],
 )
-def test_what_evaluate_refuses(change, message):
-    assert evaluate(**arguments_of_evaluate())[0].shape == (1,)
+def test_edges_that_a_potential_refuses(change, message):
+    weights = small_model(n_layers=1)
+    assert evaluate_weights(weights)[0].shape == (3,)
     with pytest.raises(RuntimeError, match=message):
-        evaluate(**arguments_of_evaluate(**change))
+        evaluate_weights(weights, **change)
+
+
+WEIGHT, LINEAR = "readout.network.0.weight", "readout.linear.weight"
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"atomic_basis.mixing_weight": torch.rand(2, 2, 2, 4)}, "do not fit each other"),
+        ({"sender_embedding.weight": torch.rand(2, 1).double()}, "all in float64"),
+        ({WEIGHT: torch.rand(8, 3)}, "of readout, got"),
+        (
+            {WEIGHT: torch.rand(2, 8), "readout.network.0.bias": torch.rand(2),
+             "readout.network.2.weight": None},
+            "expected one output of the readout, got 2",
+        ),
+        ({"readout.network.0.bias": None}, "expected .* 'readout.network.0.bias' .* got none"),
+        ({WEIGHT: None}, "expected weight and bias of the readout, got none"),
+        ({LINEAR: torch.rand(1, 3)}, "of linear readout, got"),
+        ({LINEAR: torch.rand(1, 8).double()}, "linear readout in Float, got Double"),
+        ({"layers.0.bchi.network.0.weight": torch.rand(8, 3)}, "of messages, got"),
+        ({"layers.0.memory.weight": torch.rand(2, 2, 2)}, "memories of shape .2, 2, 1., got"),
+        ({"layers.0.ar.decay": None}, "expected .* 'layers.0.ar.decay' .* got none"),
+        ({"nu_max": torch.tensor(5.0)}, "expected nu_max from 1 to 4, got 5"),
+        ({"nu_max": torch.rand(2)}, "expected a number 'nu_max', got a tensor of shape .2."),
+        ({"layers.0.bchi.n_degrees": torch.tensor(3.0)}, "1 or 2 weights of a message, got 3"),
+    ],
+)  # fmt: skip
+def test_weights_that_make_no_potential(change, message):
+    weights = small_model(n_layers=1) | change
+    weights = {name: value for name, value in weights.items() if value is not None}
+    with pytest.raises(RuntimeError, match=message):
+        evaluate_weights(weights)
 
 
 def test_indices_that_are_not_contiguous():
     table = torch.tensor([[1, 99], [2, 99]])
-    found, _ = evaluate(**arguments_of_evaluate(senders=table[:, 0], vectors=torch.ones(2, 3)))
+    weights = small_model(n_layers=0)
+    found, _ = evaluate_weights(weights, senders=table[:, 0], n_atoms=1)
     with pytest.raises(RuntimeError, match="expected indices from 0 to 2, got 99 in edge 0"):
-        evaluate(**arguments_of_evaluate(senders=table[:, 1]))
-    assert torch.isfinite(found).all()
+        evaluate_weights(weights, senders=table[:, 1])
+    assert found.shape == (1,) and torch.isfinite(found).all()
 
 
 @pytest.mark.parametrize("l_max", range(9))

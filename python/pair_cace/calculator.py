@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pathlib
 import warnings
 from typing import Any
@@ -15,6 +14,7 @@ from .data.checks import check_structure
 from .data.device_neighbors import DeviceNeighborList
 from .data.graph import Graph
 from .errors import CaceError
+from .io.exported_model import ExportedModel
 from .io.loading import load_model
 from .nn.derivatives import predict
 from .nn.elements import elements_between
@@ -85,7 +85,7 @@ class CACECalculator(Calculator):
             raise CaceError(f"CACECalculator: expected dtype float32 or float64, got '{dtype}'")
         if dtype == self.info.dtype:
             return
-        if dtype == "float32" and isinstance(self.model, torch.jit.ScriptModule):
+        if dtype == "float32" and isinstance(self.model, ExportedModel):
             # It would round the energies of the elements, which must stay in float64.
             raise CaceError(
                 "CACECalculator: this model was exported in float64; for float32, export it again "
@@ -101,17 +101,11 @@ class CACECalculator(Calculator):
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes, which need not find the model file."""
-        state = self.__dict__ | {"neighbors": None}
-        if isinstance(self.model, torch.jit.ScriptModule):
-            stream = io.BytesIO()
-            torch.jit.save(self.model, stream)
-            state["model"] = stream.getvalue()
-        return state
+        return self.__dict__ | {"neighbors": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        if isinstance(self.model, bytes):
-            self.model = torch.jit.load(io.BytesIO(self.model), map_location=self.device)
+        self.model = self.model.to(self.device)
         self.neighbors = self._own_neighbors()
 
     def graph(self) -> Graph:

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Iterator
 
 import torch
-from torch.jit import ScriptModule
 
 from .. import _core
 from ..errors import CaceError
@@ -21,6 +20,7 @@ from ..files import written_whole
 from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict
 from ..registry import ANY_TERMS
+from .exported_model import ExportedModel
 from .kinds import expect_kind
 from .model_info import ModelInfo
 from .probe import probe_structure
@@ -78,7 +78,7 @@ def export_model(
     return deviations
 
 
-def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
+def load_exported(path: pathlib.Path) -> tuple[ExportedModel, ModelInfo]:
     """Read an exported model. Raises CaceError if ``path`` is none, or of another format."""
     expect_kind(path, "exported")
     metadata = dict.fromkeys(_TEXT + _JSON + _MORE, "")
@@ -112,7 +112,8 @@ def load_exported(path: pathlib.Path) -> tuple[ScriptModule, ModelInfo]:
         trained_on=TrainingExtent.model_validate(extent) if extent else None,
         errors=training.get("errors", {}),
     )
-    return model.eval(), info
+    has_kernels = not info.portable and metadata["has_kernels"] != "no"  # older files do not say
+    return ExportedModel(model.eval(), has_kernels), info
 
 
 def _metadata(info: ModelInfo, dtype: str, portable: bool) -> dict[str, str]:
@@ -153,7 +154,7 @@ def _exported_by() -> str:
     return f"pair_cace {_core.version}, torch {torch.__version__}"
 
 
-def _deviations(exported: ScriptModule, reference: CACE, info: ModelInfo) -> dict[str, float]:
+def _deviations(exported: ExportedModel, reference: CACE, info: ModelInfo) -> dict[str, float]:
     graph = probe_structure(info.hyperparameters)
     expected, found = predict(reference, graph), predict(exported, graph)
     E0 = reference.elements.reference_energies(reference.elements(graph.species))

@@ -33,7 +33,7 @@ def gradient_of(energies: Tensor, vectors: Tensor, create_graph: bool = False) -
 
 
 def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Prediction:
-    """Evaluate ``model`` (eager or TorchScript) and differentiate it.
+    """Evaluate ``model`` (one in training, or exported) and differentiate it.
 
     With ``create_graph``, which is for eager models, the prediction can be differentiated once more, by parameters, for
     training; otherwise it is detached.
@@ -45,10 +45,8 @@ def predict(model: nn.Module, graph: Graph, create_graph: bool = False) -> Predi
         gradient = gradient_of(atom_energies, vectors, create_graph=True)
     else:
         atom_energies, gradient = model.evaluate(graph.vectors, *edges)
-        outputs = {}
-        if hasattr(model, "atom_outputs"):  # exports of old have none
-            with torch.no_grad():
-                outputs = model.atom_outputs(graph.vectors, *edges)
+        with torch.no_grad():
+            outputs = model.atom_outputs(graph.vectors, *edges)
         gradient = gradient.to(torch.float64)
 
     forces = edge_forces(gradient, graph.senders, graph.receivers, graph.n_atoms)

@@ -7,29 +7,20 @@ from typing import Dict, List, Optional, Tuple
 import torch
 from torch import Tensor, nn
 
-from ..operations import (
-    evaluate,
-    has_cuda_kernels,
-    mixed_basis,
-    mixed_invariants,
-    neighbor_sum,
-)
+from ..operations import mixed_basis, mixed_invariants, neighbor_sum
 from .angular import AngularBasis
 from .atomic_basis import AtomicBasis
+from .by_kernels import potential_of, runs_compiled
 from .derivatives import gradient_of
 from .edges import Edges, Geometry
 from .elements import ElementEmbedding, Elements
 from .heads import ATOM_OUTPUTS, Readout
 from .hyperparameters import Hyperparameters
 from .invariants import Invariants
+from .messages import MESSAGES
 from .messages.layer import MessageLayer
 from .radial import RADIAL_BASES, PolynomialCutoff
 from .zbl import ZBLRepulsion
-
-
-def runs_compiled(tensor: Tensor) -> bool:
-    """Whether there are compiled operations where ``tensor`` is."""
-    return tensor.device.type == "cpu" or (tensor.device.type == "cuda" and has_cuda_kernels())
 
 
 class CACE(nn.Module):
@@ -53,7 +44,7 @@ class CACE(nn.Module):
         self.has_kernels = settings.has_kernels
         self.l_max = settings.l_max
         self.nu_max = settings.nu_max
-        self.passes_basis = "M" in settings.messages or "Ar" in settings.messages
+        self.passes_basis = any(MESSAGES[kind].takes_basis for kind in settings.messages)
         n_elements = len(settings.elements)
         self.elements = Elements(settings.atomic_numbers)
         self.sender_embedding = ElementEmbedding(n_elements, settings.n_atom_basis)
@@ -139,68 +130,15 @@ class CACE(nn.Module):
         """Energies as ``forward``, and ∂(their sum)/∂vectors (E, 3); both without a graph.
 
         The gradient is float64, or of the precision of the model, which then has all its digits.
-        One compiled operation goes from edges to energies and back; it stores no features.
+        The kernels go from edges to energies and back in one call; they store no features.
         """
-        if self.compiled:
-            if runs_compiled(vectors):
-                return self.compiled_evaluation(vectors, senders, receivers, species, n_atoms)
+        if not torch.jit.is_scripting():  # exported models: pair_cace.io.exported.ExportedModel
+            if self.compiled and runs_compiled(vectors):
+                potential = potential_of(self)
+                return potential.evaluate(vectors, senders, receivers, species, n_atoms)
         vectors = vectors.detach().requires_grad_(True)
         energies = self.forward(vectors, senders, receivers, species, n_atoms)
         return energies.detach(), gradient_of(energies, vectors)
-
-    def compiled_evaluation(
-        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
-    ) -> Tuple[Tensor, Tensor]:
-        """``evaluate`` by the compiled operation."""
-        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
-        sender, receiver = self.embeddings(species, n_atoms)
-        networks: List[Tensor] = []
-        amplitudes: List[Tensor] = []
-        decays: List[Tensor] = []
-        memories: List[Tensor] = []
-        n_degrees = 1
-        norm = 1.0
-        for layer in self.layers:
-            if hasattr(layer, "bchi"):
-                networks += layer.bchi.network.weights_and_biases()
-                n_degrees = layer.bchi.n_degrees
-            if hasattr(layer, "ar"):
-                amplitudes.append(layer.norm * layer.ar.amplitude)
-                decays.append(layer.ar.decay)
-            if hasattr(layer, "memory"):
-                memories.append(layer.memory.weight)
-            norm = layer.norm
-        energies, gradient = evaluate(
-            geometry.vectors,
-            senders,
-            receivers,
-            sender,
-            receiver,
-            self.radial.frequencies,
-            self.atomic_basis.mixing_weight,
-            self.readout.network.weights_and_biases(),
-            self.readout.weight_and_bias_of_linear(),
-            networks,
-            amplitudes,
-            decays,
-            memories,
-            len(self.layers),
-            self.radial.prefactor_value(),
-            self.cutoff_function.cutoff,
-            self.cutoff_function.exponent,
-            self.nu_max,
-            n_degrees,
-            norm,
-            n_atoms,
-        )
-        if self.repulsion is None:
-            rest = self.energies_without_features(geometry, species, n_atoms)
-        else:
-            vectors = geometry.vectors.detach().requires_grad_(True)
-            geometry = Geometry(vectors, senders, receivers)
-            rest = self.energies_without_features(geometry, species, n_atoms)
-            gradient = gradient + gradient_of(rest, vectors)
-        return energies.to(torch.float64) + rest.detach(), gradient
 
     def energies_without_features(
         self, geometry: Geometry, species: Tensor, n_atoms: int
@@ -245,7 +183,8 @@ class CACE(nn.Module):
         """
         self.compiled = compiled and self.has_kernels and not portable
         for layer in self.layers:
-            layer.portable = portable
+            for module in (layer, *layer.values()):
+                module.portable = portable
 
     def plain_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> List[Tensor]:
         """``features_of`` from the embeddings of senders (N, K) and receivers (n_atoms, K)."""
@@ -272,18 +211,9 @@ class CACE(nn.Module):
         basis, invariants = self.mixed(raw, mixing, receiver, extra, passes_basis)
         every_layer = [invariants]
         for t, layer in enumerate(self.layers):
-            if basis is not None:
-                extra = layer.of_basis(
-                    basis,
-                    geometry,
-                    sender.shape[0],
-                    self.cutoff_function.cutoff,
-                    self.cutoff_function.exponent,
-                )
-            raw = None
-            if hasattr(layer, "bchi"):
-                weights = layer.weights_of_senders(invariants, sender)
-                raw = self.neighbor_sum(geometry, weights, receiver.shape[0])
+            weights, extra = layer.by_kernels(basis, invariants, geometry, sender)
+            n_atoms = receiver.shape[0]
+            raw = None if weights is None else self.neighbor_sum(geometry, weights, n_atoms)
             passes_basis = self.passes_basis and t + 1 < len(self.layers)
             basis, invariants = self.mixed(
                 raw, None if raw is None else layer.norm * mixing, receiver, extra, passes_basis
@@ -318,6 +248,7 @@ class CACE(nn.Module):
             self.cutoff_function.exponent,
             self.l_max,
             n_atoms,
+            self.radial.kind,
         )
 
     def edge_basis(self, geometry: Geometry) -> Edges:

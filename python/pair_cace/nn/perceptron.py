@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import List
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 class Perceptron(nn.Sequential):
@@ -18,12 +16,3 @@ class Perceptron(nn.Sequential):
             layers += [nn.Linear(n_in, width), nn.SiLU()]
             n_in = width
         super().__init__(*layers, nn.Linear(n_in, n_out))
-
-    @torch.jit.export
-    def weights_and_biases(self) -> List[Tensor]:
-        """Of every linear layer, in this order."""
-        found: List[Tensor] = []
-        for module in self:
-            if hasattr(module, "weight"):
-                found += [module.weight, module.bias]
-        return found

@@ -105,7 +105,7 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
   loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module), std::nullopt});
   if (!loaded_->info.has_kernels || (device.is_cuda() && !has_cuda_kernels())) return;
   try {
-    loaded_->potential.emplace(loaded_->module);
+    loaded_->potential.emplace(NamedWeights(loaded_->module));
   } catch (const c10::Error &error) {
     throw std::runtime_error("the weights in " + path + " do not make a model (" + error.what_without_backtrace() +
                              "); export it again");

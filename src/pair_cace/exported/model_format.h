@@ -1,6 +1,6 @@
 // The file that `cace export` writes and the pair style reads: a TorchScript archive whose graph
 // has CACE.forward and CACE.evaluate (python/pair_cace/nn/model.py), whose weights have the names that they have there
-// (the pair style reads them, see ops/loaded_potential.cpp), and whose extra files hold, as plain text,
+// (the pair style reads them, see ops/named_weights.h), and whose extra files hold, as plain text,
 //
 //   format_version   the number below
 //   cutoff           Å

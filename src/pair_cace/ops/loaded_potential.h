@@ -1,15 +1,11 @@
-// A whole model out of the modules of an exported file: the potential of potential.h with the embeddings and E0 of the
-// elements, and repulsion.
+// A whole model out of its weights by name: the potential of potential.h with the embeddings and E0 of the elements, and
+// repulsion.
 #pragma once
 
 #include "potential.h"
 #include "repulsion.h"
 
 #include <optional>
-
-namespace torch::jit {
-struct Module;
-}
 
 namespace pair_cace {
 
@@ -23,9 +19,8 @@ struct EdgeTensors {
 
 class [[gnu::visibility("default")]] LoadedPotential {
  public:
-  // The names of modules and weights are those of python/pair_cace/nn: they are the format of exported files, with
-  // its version in model_format.h. Raises c10::Error if they are not there, or do not fit each other.
-  explicit LoadedPotential(const torch::jit::Module &module);
+  // Raises c10::Error if weights are not there, or do not fit each other.
+  explicit LoadedPotential(const NamedWeights &weights);
 
   // Energies (n_atoms,) float64 in eV, with E0, and their gradient by the vectors, (E, 3) of the precision of the model.
   std::tuple<Tensor, Tensor> evaluate(const EdgeTensors &edges, GhostExchange *exchange) const;

@@ -176,31 +176,9 @@ Tensor mixed_invariants(const c10::optional<Tensor> &raw, const c10::optional<Te
 TORCH_LIBRARY_FRAGMENT(pair_cace, library)
 {
   library.def("mixed_basis(Tensor? raw, Tensor? weight, Tensor receiver_embedding, Tensor? extra) "
-              "-> Tensor");
+              "-> Tensor",
+              mixed_basis);
   library.def("mixed_invariants(Tensor? raw, Tensor? weight, Tensor receiver_embedding, "
-              "Tensor? extra, int nu_max) -> Tensor");
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, CPU, library)
-{
-  library.impl("mixed_basis", mixed_basis);
-  library.impl("mixed_invariants", mixed_invariants);
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, AutogradCPU, library)
-{
-  library.impl("mixed_basis", mixed_basis);
-  library.impl("mixed_invariants", mixed_invariants);
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, CUDA, library)
-{
-  library.impl("mixed_basis", mixed_basis);
-  library.impl("mixed_invariants", mixed_invariants);
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, AutogradCUDA, library)
-{
-  library.impl("mixed_basis", mixed_basis);
-  library.impl("mixed_invariants", mixed_invariants);
+              "Tensor? extra, int nu_max) -> Tensor",
+              mixed_invariants);
 }

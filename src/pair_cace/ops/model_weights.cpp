@@ -23,17 +23,33 @@ void check_network(const char *name, at::TensorList network, int64_t n_in, at::S
   }
 }
 
-// (n_radial, L+1, C)
-void check_radial(const char *name, const Tensor &weights, const ModelWeights &model)
-{
-  if (!weights.defined()) return;
-  check_same_type("evaluate", {model.mixing, weights});
-  const int64_t expected[3] = {model.n_radial(), model.basis.l_max + 1, model.n_channels()};
-  TORCH_CHECK(weights.sizes() == at::IntArrayRef(expected), "evaluate: expected ", name, " of shape ",
-              at::IntArrayRef(expected), ", got ", weights.sizes());
-}
-
 }    // namespace
+
+ModelWeights ModelWeights::of(const NamedWeights &weights)
+{
+  ModelWeights model;
+  model.n_basis = weights.tensor("sender_embedding.weight").size(1);
+  model.frequencies = weights.tensor("radial.frequencies");
+  model.mixing = weights.tensor("atomic_basis.mixing_weight");
+  model.basis = {static_cast<int>(model.mixing.size(0) - 1),
+                 static_cast<int>(model.frequencies.size(0)),
+                 weights.number("cutoff_function.cutoff"),
+                 weights.integer("cutoff_function.exponent"),
+                 weights.number("radial.prefactor"),
+                 radial_kind(weights.has("radial.kind") ? weights.integer("radial.kind") : 0)};
+  model.readout = weights.network("readout.network");
+  model.linear = weights.network("readout.linear");
+  model.nu_max = weights.integer("nu_max");
+  for (int64_t t = 0;; ++t) {
+    const std::string layer = "layers." + std::to_string(t);
+    if (!weights.has(layer + ".norm")) break;
+    model.norm = weights.number(layer + ".norm");
+    MessageLayerWeights of_layer{weights.network(layer + ".bchi.network"), messages_of(weights, layer, model.norm)};
+    if (!of_layer.network.empty()) model.n_degrees = weights.integer(layer + ".bchi.n_degrees");
+    model.messages.push_back(std::move(of_layer));
+  }
+  return model;
+}
 
 // For a model that is evaluated once, as in a validation, at::cat and permute would take a tenth of that.
 template <class Real> Tensor ModelWeights::arranged_weights(int64_t t) const
@@ -108,13 +124,9 @@ void ModelWeights::check() const
   TORCH_CHECK(readout.back().size(0) == 1, "evaluate: expected one output of the readout, got ",
               readout.back().size(0));
   if (!linear.empty()) check_network("linear readout", linear, n_features * (n_layers() + 1), type);
-  for (const MessageWeights &message : messages) {
-    TORCH_CHECK(message.amplitude.defined() == message.decay.defined(),
-                "evaluate: expected amplitudes and decays, got one without the other");
-    check_radial("amplitudes", message.amplitude, *this);
-    check_radial("decays", message.decay, *this);
-    check_radial("memories", message.memory, *this);
-    const Tensors &network = message.network;
+  for (const MessageLayerWeights &layer : messages) {
+    for (const auto &message : layer.of_basis) message->check(*this);
+    const Tensors &network = layer.network;
     if (network.empty()) continue;
     check_network("messages", network, n_features, type);
     const int64_t n_out = network.back().size(0);

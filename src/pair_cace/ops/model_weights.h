@@ -1,30 +1,25 @@
-// The weights of a model, as a TorchScript file or torch.ops.pair_cace.evaluate has them.
+// The weights of a model, as kernels and matrix products want them.
 #pragma once
 
-#include "torch_glue.h"
-
-#include <vector>
+#include "message.h"
 
 namespace pair_cace {
 
-using Tensors = std::vector<Tensor>;
-
-// Of one message layer; what is not defined, or empty, is not there.
-struct MessageWeights {
-  Tensors network;            // Bchi: weights and biases
-  Tensor amplitude, decay;    // Ar, (n_radial, L+1, C); the amplitude includes the norm
-  Tensor memory;              // M, (n_radial, L+1, C)
-
-  bool passes_basis() const { return amplitude.defined() || memory.defined(); }
+struct MessageLayerWeights {
+  Tensors network;      // Bchi: weights and biases; empty: no such message
+  Messages of_basis;    // those that are made of A
 };
 
 // All tensors are contiguous, of one precision, and where the model is.
 struct ModelWeights {
+  // Raises c10::Error unless all are there.
+  static ModelWeights of(const NamedWeights &weights);
+
   Basis basis;
   int64_t n_basis = 0;           // K
   Tensor frequencies, mixing;    // (n_rbf,) 1/Å and (L+1, n_rbf, n_radial, C)
   Tensors readout, linear;       // weights and biases
-  std::vector<MessageWeights> messages = {};
+  std::vector<MessageLayerWeights> messages = {};
   int64_t nu_max = 0, n_degrees = 1;
   double norm = 1.0;    // of messages
 
@@ -33,6 +28,7 @@ struct ModelWeights {
   int64_t n_layers() const { return static_cast<int64_t>(messages.size()); }
   int64_t n_invariants() const { return number_of_invariants(basis.l_max, static_cast<int>(nu_max)); }
   bool has_network(int64_t t) const { return t < n_layers() && !messages[t].network.empty(); }
+  bool passes_basis(int64_t t) const { return 0 <= t && t < n_layers() && !messages[t].of_basis.empty(); }
   int64_t n_readout() const { return readout[0].size(0) + (linear.empty() ? 0 : 1); }
 
   // Columns of the weights of Bchi messages: one for every channel, or for every s if h has no channels.

@@ -23,34 +23,6 @@ namespace pair_cace {
 
 namespace {
 
-// Memory of the host for a table of a GPU, which the GPU reads and writes by itself; torch keeps it for the next.
-Tensor staging(const Tensor &table)
-{
-  return at::empty_like(table, table.options().device(at::kCPU).pinned_memory(true));
-}
-
-// Rows of n_atoms atoms go to their ghosts, which are behind them. Of a table on a GPU only the rows that are needed
-// travel to the host and back.
-template <class Real> void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms)
-{
-  if (!table.is_cuda()) return exchange.to_ghosts(data_of<Real>(table), width);
-  const Tensor on_host = staging(table);
-  on_host.slice(0, 0, n_atoms).copy_(table.slice(0, 0, n_atoms));
-  exchange.to_ghosts(data_of<Real>(on_host), width);
-  table.slice(0, n_atoms).copy_(on_host.slice(0, n_atoms), /*non_blocking=*/true);
-}
-
-template <class Real> void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms)
-{
-  if (!table.is_cuda()) return exchange.from_ghosts(data_of<Real>(table), width);
-  const Tensor on_host = staging(table);
-  on_host.slice(0, 0, n_atoms).zero_();
-  on_host.slice(0, n_atoms).copy_(table.slice(0, n_atoms));
-  exchange.from_ghosts(data_of<Real>(on_host), width);
-  const Tensor sums = on_host.slice(0, 0, n_atoms).to(table.device(), /*non_blocking=*/true);
-  table.slice(0, 0, n_atoms).add_(sums);
-}
-
 // A network behind its first dense layer; none if there is none.
 template <class Real> class TailOf {
  public:
@@ -114,11 +86,12 @@ template <class Real> class Recursion {
     for (int64_t t = 0; t < model_.n_layers(); ++t) {
       weights_.push_back(at::empty({atoms.n_senders(), model_.n_degrees, model_.n_columns(t)},
                                    atoms.vectors.options()));
-      if (model_.messages[t].passes_basis() && !grad_basis_.defined()) {
+      if (model_.passes_basis(t) && !grad_basis_.defined()) {
         grad_message_ = new_table(n_features());
         grad_basis_ = at::empty({atoms.n_senders(), n_features()}, atoms.vectors.options());
       }
-      if (model_.messages[t].amplitude.defined() && !wants_features && !by_sender_) by_sender_ = edges_by_sender();
+      for (const auto &message : model_.messages[t].of_basis)
+        if (message->travels() && !wants_features && !by_sender_) by_sender_ = edges_by_sender();
     }
     for (int64_t t = 0; t <= model_.n_layers(); ++t) prepare(t);
   }
@@ -178,8 +151,7 @@ template <class Real> class Recursion {
   void prepare(int64_t t)
   {
     const bool is_last = t == model_.n_layers();
-    const bool passes_basis = !is_last && model_.messages[t].passes_basis();
-    const bool takes_basis = t > 0 && model_.messages[t - 1].passes_basis();
+    const bool passes_basis = model_.passes_basis(t), takes_basis = model_.passes_basis(t - 1);
     const bool has_sum = weights_[t].size(2) > 0;
     Kept kept{SharedSum(t > 0 && has_sum, weights_[t], shares_), {}, {}, {}};
     LayerTensors &tensors = kept.tensors;
@@ -274,66 +246,42 @@ template <class Real> class Recursion {
 
   // ---- between layers t and t + 1 ----------------------------------------------------------------
 
-  // The weights of Bchi are made by the layer, and here sent to ghosts; A becomes messages M and Ar.
+  // The weights of Bchi are made by the layer, and here sent to ghosts; A becomes messages.
   void send_messages(int64_t t)
   {
-    const MessageWeights &message = model_.messages[t];
-    if (exchange_ && model_.has_network(t))
-      to_ghosts<Real>(*exchange_, weights_[t + 1], width(weights_[t + 1]), n_atoms_);
-    if (!message.passes_basis()) return;
-    if (exchange_ && message.amplitude.defined()) to_ghosts<Real>(*exchange_, kept_[t].basis, n_features(), n_atoms_);
-    RadialMessage<Real> task = message_of_basis(t);
-    task.groups = by_receiver_.grouping();
-    task.other = atoms_.senders.const_data_ptr<int64_t>();
-    task.message = data_of<Real>(kept_[t + 1].message);
-    const auto kernel = table_.message;
-    Shares(n_atoms_, 1, multiply_adds_of_basis(), atoms_.vectors).run([&](int64_t begin, int64_t end, int64_t) {
-      kernel(task, begin, end);
-    });
+    if (exchange_ && model_.has_network(t)) to_ghosts(*exchange_, weights_[t + 1], width(weights_[t + 1]), n_atoms_);
+    BetweenLayers between = between_layers(t);
+    for (const auto &message : model_.messages[t].of_basis) {
+      message->send(between);
+      between.adds = true;
+    }
   }
 
   // Gradients by A, in grad_basis_, and by the weights of Bchi, which are returned.
   Tensor return_messages(int64_t t)
   {
-    const MessageWeights &message = model_.messages[t];
     const Tensor grad_weights = kept_[t + 1].grad_weights.total();
-    if (exchange_ && model_.has_network(t)) from_ghosts<Real>(*exchange_, grad_weights, width(grad_weights), n_atoms_);
-    if (!message.passes_basis()) return grad_weights;
-    RadialMessage<Real> task = message_of_basis(t);
-    int64_t n = n_atoms_;
-    if (message.amplitude.defined()) {
-      n = atoms_.n_senders();
-      task.groups = by_sender_->grouping();
-      task.other = atoms_.receivers.const_data_ptr<int64_t>();
+    if (exchange_ && model_.has_network(t)) from_ghosts(*exchange_, grad_weights, width(grad_weights), n_atoms_);
+    BetweenLayers between = between_layers(t);
+    for (const auto &message : model_.messages[t].of_basis) {
+      message->bring_back(between);
+      between.adds = true;
     }
-    task.grad_message = data_of<Real>(grad_message_);
-    task.grad_vectors = data_of<Real>(gradient_);
-    task.adds_to_vectors = true;
-    task.grad_basis = data_of<Real>(grad_basis_);
-    const auto kernel = table_.message_gradient;
-    Shares(n, 1, multiply_adds_of_basis(), atoms_.vectors).run([&](int64_t begin, int64_t end, int64_t) {
-      kernel(task, begin, end);
-    });
-    if (exchange_ && message.amplitude.defined()) from_ghosts<Real>(*exchange_, grad_basis_, n_features(), n_atoms_);
     return grad_weights;
   }
 
-  RadialMessage<Real> message_of_basis(int64_t t) const
+  BetweenLayers between_layers(int64_t t) const
   {
-    const MessageWeights &message = model_.messages[t];
-    RadialMessage<Real> task;
-    task.l_max = model_.basis.l_max;
-    task.n_radial = static_cast<int>(model_.n_radial());
-    task.n_channels = static_cast<int>(model_.n_channels());
-    task.cutoff = model_.basis.cutoff;
-    task.exponent = model_.basis.exponent;
-    task.vectors.value = data_of<Real>(atoms_.vectors);
-    task.basis.value = data_of<Real>(kept_[t].basis);
-    task.amplitude.value = data_of<Real>(message.amplitude);
-    task.decay.value = data_of<Real>(message.decay);
-    task.memory = data_of<Real>(message.memory);
-    task.n_receivers = n_atoms_;
-    return task;
+    return {model_,
+            atoms_,
+            exchange_,
+            &by_receiver_,
+            by_sender_ ? &*by_sender_ : nullptr,
+            kept_[t].basis,
+            kept_[t + 1].message,
+            grad_message_,
+            grad_basis_,
+            gradient_};
   }
 
   static int64_t width(const Tensor &weights) { return weights.size(1) * weights.size(2); }
@@ -342,8 +290,6 @@ template <class Real> class Recursion {
   {
     return atoms_.senders.size(0) * model_.basis.n_angular() * model_.basis.n_rbf * model_.n_channels();
   }
-
-  int64_t multiply_adds_of_basis() const { return (atoms_.senders.size(0) + n_atoms_) * n_features(); }
 
   const ArrangedWeights<Real> &arranged_;
   const ModelWeights &model_;

@@ -119,25 +119,6 @@ Tensor radial_message(const Tensor &vectors, const Tensor &senders, const Tensor
 TORCH_LIBRARY_FRAGMENT(pair_cace, library)
 {
   library.def("radial_message(Tensor vectors, Tensor senders, Tensor receivers, Tensor basis, "
-              "Tensor amplitude, Tensor decay, float cutoff, int exponent) -> Tensor");
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, CPU, library)
-{
-  library.impl("radial_message", radial_message);
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, AutogradCPU, library)
-{
-  library.impl("radial_message", radial_message);
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, CUDA, library)
-{
-  library.impl("radial_message", radial_message);
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, AutogradCUDA, library)
-{
-  library.impl("radial_message", radial_message);
+              "Tensor amplitude, Tensor decay, float cutoff, int exponent) -> Tensor",
+              radial_message);
 }

@@ -61,10 +61,5 @@ TORCH_LIBRARY_FRAGMENT(pair_cace, library)
 {
   // Values of n_atoms atoms, (n_atoms, …), to those of them and their ghosts, (n_rows, …), by an exchange that GhostExchange::handle()
   // names; 0: there are no ghosts.
-  library.def("share_with_ghosts(Tensor values, int n_rows, int exchange=0) -> Tensor");
-}
-
-TORCH_LIBRARY_IMPL(pair_cace, CompositeImplicitAutograd, library)
-{
-  library.impl("share_with_ghosts", share_with_ghosts);
+  library.def("share_with_ghosts(Tensor values, int n_rows, int exchange=0) -> Tensor", share_with_ghosts);
 }

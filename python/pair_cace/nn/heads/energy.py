@@ -44,11 +44,3 @@ class Readout(nn.Module):
         if self.linear is not None:
             energies = energies + total[:, n_hidden]
         return energies
-
-    @torch.jit.export
-    def weight_and_bias_of_linear(self) -> List[Tensor]:
-        """Weight and bias of the linear readout; none if there is none."""
-        found: List[Tensor] = []
-        if self.linear is not None:
-            found += [self.linear.weight, self.linear.bias]
-        return found

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...operations import radial_message
 from ..angular import triples_up_to
 from ..atomic_basis import degree_of_each_triple, sum_over_neighbors
-from ..edges import Edges
+from ..edges import Edges, Geometry
 from .term import MessageTerm
 
 
@@ -21,6 +22,8 @@ class ArMessage(MessageTerm):
         shape = (settings.n_radial, settings.l_max + 1, settings.n_channels)
         self.amplitude = nn.Parameter(torch.rand(shape))
         self.decay = nn.Parameter((0.5 + torch.rand(shape)) / settings.cutoff)
+        self.cutoff = settings.cutoff
+        self.cutoff_exponent = settings.cutoff_exponent
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
     @staticmethod
@@ -41,6 +44,18 @@ class ArMessage(MessageTerm):
         factors = factors.index_select(2, self.degree)  # (E, n_radial, N_l, C)
         values = factors * told.index_select(0, edges.senders)
         return sum_over_neighbors(values, edges.receivers, receiver_embedding.shape[0])
+
+    def gather_by_kernels(self, told: Tensor, geometry: Geometry, norm: float) -> Tensor:
+        return radial_message(
+            geometry.vectors,
+            geometry.senders,
+            geometry.receivers,
+            told,
+            norm * self.amplitude,
+            self.decay,
+            self.cutoff,
+            self.cutoff_exponent,
+        )
 
     def divide(self, norms: Tensor) -> None:
         self.amplitude /= norms.permute(1, 0, 2)

@@ -22,6 +22,7 @@ class BchiMessage(MessageTerm):
     """
 
     has_kernels = True
+    takes_basis = False
 
     def __init__(self, settings):
         super().__init__(settings)
@@ -46,7 +47,7 @@ class BchiMessage(MessageTerm):
 
     @torch.jit.export
     def tell(self, basis: Tensor, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
-        return self.sender_weights(invariants, sender_embedding)
+        return self.weigh(invariants, sender_embedding)
 
     @torch.jit.export
     def gather(
@@ -57,7 +58,7 @@ class BchiMessage(MessageTerm):
         return mix_radial(raw, mixing_weight, self.degree)
 
     @torch.jit.export
-    def sender_weights(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
+    def weigh(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
         """θ_{j,s} h(B_j) of every atom, (N, L+1 or 1, C), or (N, L+1 or 1, K) if h has no channels."""
         n_basis = sender_embedding.shape[1]
         weights = self.network(invariants.flatten(1)).unflatten(

@@ -5,11 +5,12 @@ A^(t+1) = (A_Ar + A_Bchi + …) / sqrt(avg_num_neighbors) + A_M; each term is op
 
 from __future__ import annotations
 
+from typing import Optional, Tuple
+
 import torch
 from torch import Tensor, nn
 
-from ...operations import radial_message, share_with_ghosts
-from ..atomic_basis import degree_of_each_triple
+from ...operations import share_with_ghosts
 from ..edges import Edges, Geometry
 from ..hyperparameters import Hyperparameters
 from .term import MESSAGES, member_name
@@ -18,9 +19,7 @@ from .term import MESSAGES, member_name
 class MessageLayer(nn.ModuleDict):
     """One layer t → t+1; its members are the message terms that the settings name."""
 
-    # TorchScript shares the class of layers that differ in no constant, and with it the methods: our
-    # operations would end up in portable models.
-    __constants__ = ["portable"]
+    __constants__ = ["portable"]  # as in MessageTerm
 
     def __init__(self, settings: Hyperparameters):
         super().__init__(
@@ -29,7 +28,6 @@ class MessageLayer(nn.ModuleDict):
         self.portable = False
         self.exchange = 0  # what tells messages to other MPI ranks; 0: there are none
         self.norm = float(settings.avg_num_neighbors) ** -0.5
-        self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
     def forward(
         self,
@@ -53,10 +51,26 @@ class MessageLayer(nn.ModuleDict):
                 message = message + term(basis)
         return message
 
-    def weights_of_senders(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
-        """``BchiMessage.sender_weights`` of all senders, (N, …), from invariants of n_atoms atoms."""
-        weights = self.bchi.sender_weights(invariants, sender_embedding[: invariants.shape[0]])
-        return self.with_ghosts(weights, sender_embedding.shape[0])
+    def by_kernels(
+        self, basis: Optional[Tensor], invariants: Tensor, geometry: Geometry, sender: Tensor
+    ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
+        """As ``forward``, by compiled operations: the weights of the edges, if a term has them (see
+        ``MessageTerm.weigh``), and the sum of the other terms. A is given if a term takes it."""
+        n_senders, of_atoms = sender.shape[0], sender[: invariants.shape[0]]
+        weights: Optional[Tensor] = None
+        rest: Optional[Tensor] = None
+        for _, term in self.items():
+            if hasattr(term, "weigh"):
+                weights = self.with_ghosts(term.weigh(invariants, of_atoms), n_senders)
+            else:
+                assert basis is not None
+                if hasattr(term, "gather_by_kernels"):
+                    told = self.with_ghosts(term.tell(basis, invariants, of_atoms), n_senders)
+                    part = term.gather_by_kernels(told, geometry, self.norm)[: basis.shape[0]]
+                else:
+                    part = term(basis)
+                rest = part if rest is None else rest + part
+        return weights, rest
 
     def with_ghosts(self, values: Tensor, n_senders: int) -> Tensor:
         """Values of n_atoms atoms, and behind them those of ghosts, which other MPI ranks know.
@@ -66,29 +80,3 @@ class MessageLayer(nn.ModuleDict):
         if self.portable:
             return values
         return share_with_ghosts(values, n_senders, self.exchange)
-
-    def of_basis(
-        self,
-        basis: Tensor,
-        geometry: Geometry,
-        n_senders: int,
-        cutoff: float,
-        cutoff_exponent: int,
-    ) -> Tensor:
-        """The terms that come from A, M and Ar / sqrt(avg_num_neighbors), by compiled operations."""
-        message = torch.zeros_like(basis)
-        if hasattr(self, "ar"):
-            message = radial_message(
-                geometry.vectors,
-                geometry.senders,
-                geometry.receivers,
-                self.with_ghosts(basis, n_senders),
-                self.norm * self.ar.amplitude,
-                self.ar.decay,
-                cutoff,
-                cutoff_exponent,
-            )[: basis.shape[0]]
-        if hasattr(self, "memory"):
-            weight = self.memory.weight.index_select(1, self.degree)
-            message = torch.addcmul(message, weight, basis)
-        return message

@@ -29,13 +29,26 @@ class MessageTerm(nn.Module):
 
     A term of the atom alone has ``forward(self, basis) -> Tensor`` instead, and is not divided.
     Both are decorated with ``torch.jit.export``, except for ``forward``.
+
+    A term with kernels has one more, for training (what `lmp` runs is src/pair_cace/ops/message.h):
+
+        weigh(self, invariants, sender_embedding) -> Tensor
+            Weights of the edges in the neighbour sum of layer 0, (n_atoms, L+1 or 1, C or K); instead of tell.
+        gather_by_kernels(self, told, geometry, norm) -> Tensor
+            ``norm`` times what ``gather`` gives, from the ``Geometry`` of the edges, for all senders. Without the
+            decorator: portable models must not have it.
     """
 
+    # TorchScript shares the class of terms that differ in no constant, and with it the methods: our
+    # operations would end up in portable models.
+    __constants__ = ["portable"]
     has_kernels = False  # whether the compiled operations know it
+    takes_basis = True  # whether it is made of A
     member = ""  # its name in a layer, if that is not the registered one in lower case
 
     def __init__(self, settings: "ModelShape"):
         super().__init__()
+        self.portable = False
 
     @staticmethod
     def values_per_ghost(settings: "ModelShape") -> int:

@@ -21,10 +21,12 @@ class RadialBasis(nn.Module):
     differentiable, which TorchScript compiles.
     """
 
-    has_kernels = False  # whether the compiled operations know it
+    has_kernels = False  # whether the compiled operations know it (ops/kernels/radial_function.h)
+    number = 0  # its number there
 
     def __init__(self, settings: "ModelShape"):
         super().__init__()
+        self.kind = self.number  # TorchScript takes attributes of an object alone
 
     def before_export(self) -> None:
         """What can be known before the model becomes TorchScript."""

@@ -1,0 +1,33 @@
+"""A model as the compiled kernels run it, by the door that `pair_style cace` uses as well."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..operations import Potential, has_cuda_kernels
+
+# Attributes of modules that kernels ask for; a term that has others keeps them in buffers.
+NUMBERS = ("cutoff", "exponent", "nu_max", "norm", "n_degrees", "kind")
+
+
+def runs_compiled(tensor: Tensor) -> bool:
+    """Whether there are compiled operations where ``tensor`` is."""
+    return tensor.device.type == "cpu" or (tensor.device.type == "cuda" and has_cuda_kernels())
+
+
+def named_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Weights, buffers and numbers of ``model``, by the names that exported files have for them."""
+    found = dict(model.named_parameters()) | dict(model.named_buffers())
+    for path, module in model.named_modules():
+        for name in NUMBERS:
+            value = getattr(module, name, None)
+            if value is not None:
+                found[f"{path}.{name}" if path else name] = torch.tensor(value, dtype=torch.float64)
+    return found
+
+
+def potential_of(model: nn.Module):
+    """A ``torch.classes.pair_cace.Potential`` with the weights that ``model``, a CACE in Python or
+    TorchScript, has now. Its ``evaluate`` is that of the model (src/pair_cace/ops/loaded_potential.h)."""
+    return Potential(named_weights(model))

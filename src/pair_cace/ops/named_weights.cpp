@@ -1,0 +1,45 @@
+#include "named_weights.h"
+
+#include <ATen/ops/scalar_tensor.h>
+#include <torch/csrc/jit/api/module.h>
+
+namespace pair_cace {
+
+NamedWeights::NamedWeights(const torch::jit::Module &module)
+{
+  for (const auto &attribute : module.named_attributes(/*recurse=*/true)) {
+    const c10::IValue &value = attribute.value;
+    if (value.isTensor()) values_[attribute.name] = value.toTensor();
+    if (value.isDouble() || value.isInt()) values_[attribute.name] = at::scalar_tensor(value.toScalar(), at::kDouble);
+  }
+}
+
+NamedWeights::NamedWeights(const c10::Dict<std::string, Tensor> &weights)
+{
+  for (const auto &entry : weights) values_[entry.key()] = entry.value();
+}
+
+Tensor NamedWeights::tensor(const std::string &name) const
+{
+  const auto found = values_.find(name);
+  TORCH_CHECK(found != values_.end(), "expected a tensor or number '", name, "' among those of the model, got none");
+  return found->second.detach().contiguous();
+}
+
+double NamedWeights::number(const std::string &name) const
+{
+  const Tensor value = tensor(name);
+  TORCH_CHECK(value.numel() == 1, "expected a number '", name, "', got a tensor of shape ", value.sizes());
+  return value.item<double>();
+}
+
+Tensors NamedWeights::network(const std::string &name) const
+{
+  if (has(name + ".weight")) return {tensor(name + ".weight"), tensor(name + ".bias")};
+  Tensors found;
+  for (int k = 0; has(name + "." + std::to_string(k) + ".weight"); k += 2)
+    for (const char *part : {".weight", ".bias"}) found.push_back(tensor(name + "." + std::to_string(k) + part));
+  return found;
+}
+
+}    // namespace pair_cace
