@@ -33,6 +33,10 @@ class Inspection:
     probe: Probe | None
     findings: list[Finding]  # warnings first
 
+    @property
+    def warnings(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == "warning"]
+
 
 def survey_of(frames: Iterable[tuple[str, Frame]], cutoff: float) -> Survey:
     """The survey of frames that come with the part that they belong to; ``cutoff`` in Å."""

@@ -10,11 +10,11 @@ import click
 
 from ..errors import CaceError
 from ..files import check_input, check_output, write_json
-from .options import check_index, check_plot, format_option, index_option, json_option, plot_option
+from .options import PATH, format_option, index_option, json_option, plot_option
 
 
 @click.command()
-@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
+@click.argument("data", nargs=-1, required=True, type=PATH)
 @click.option(
     "--cutoff", type=click.FloatRange(min=0.5, max=20.0),
     help="Of the model that is to be trained, Å.  [default: that of the config, or 5.0]",
@@ -58,11 +58,8 @@ def check(
     from ..checking.words import as_values
     from ..data.reading import count_remarks
 
-    check_index(index)
-    check_plot(plot)
-    for output in (plot, json_file):
-        if output:
-            check_output(output, data)
+    for output in filter(None, (plot, json_file)):
+        check_output(output, data)
     files, keys, configured = _sources(data)
     given = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
     keys = replace(keys, **{name: key for name, key in given.items() if key})
@@ -74,10 +71,8 @@ def check(
             count_remarks(remarks, frame)
             progress.advance(task)
 
-        survey = survey_of(
-            _frames(files, keys, file_format, index, on_frame),
-            cutoff or configured or 5.0,
-        )
+        frames = _frames(files, keys, file_format, index, on_frame)
+        survey = survey_of(frames, cutoff or configured or 5.0)
         progress.update(task, description="looking for mistakes")
         inspection = inspect(survey)
     _print(inspection, remarks)
@@ -89,7 +84,7 @@ def check(
 
         plot_survey(survey, plot, ", ".join(path.name for path in data))
         click.echo(f"{plot}: picture")
-    if strict and any(one.severity == "warning" for one in inspection.findings):
+    if strict and inspection.warnings:
         sys.exit(1)
 
 
@@ -137,10 +132,9 @@ def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:
     for line in long_lines(inspection):
         click.echo(line)
     click.echo("")
-    warnings = [one for one in inspection.findings if one.severity == "warning"]
     for finding in inspection.findings:
         click.echo(str(finding))
     for note in remark_notes(remarks, len(inspection.survey)):
         click.echo(note)
-    if not warnings:
+    if not inspection.warnings:
         click.echo("no warnings")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 import click
 
 from ..errors import CaceError
-from ..files import check_input, check_output
-from .options import check_index, check_plot, format_option, index_option, json_option, plot_option
+from ..files import check_input, check_output, write_json, written_whole
+from .options import PATH, format_option, index_option, json_option, plot_option
+from .tables import print_table
 
 LABELS = ("energy", "forces", "stress")
 
 
 @click.command("eval")
-@click.argument("model", type=click.Path(path_type=pathlib.Path))
-@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
+@click.argument("model", type=PATH)
+@click.argument("data", nargs=-1, required=True, type=PATH)
 @plot_option("Write a parity plot here (png, pdf or svg).")
 @json_option("Write the errors here as JSON, in eV and Å; those of stresses in GPa, too.")
 @click.option(
-    "--write", "write_file", type=click.Path(path_type=pathlib.Path),
+    "--write", "write_file", type=PATH,
     help="Write the frames here, as extended XYZ with the model's cace_energy, cace_forces, "
     "cace_stress, and cace_NAME for every output, beside their labels.",
 )  # fmt: skip
@@ -87,11 +87,8 @@ def evaluate_command(
 
     if write_file and write_file.suffix not in (".xyz", ".extxyz"):
         raise CaceError(f"--write: expected a name that ends in .xyz or .extxyz, got {write_file}")
-    check_index(index)
-    check_plot(plot)
-    for output in (plot, json_file, write_file):
-        if output:
-            check_output(output, [model, *data])
+    for output in filter(None, (plot, json_file, write_file)):
+        check_output(output, [model, *data])
     for path in data:
         _check_is_data(path)
     module, info = load_model(model, device)
@@ -152,7 +149,10 @@ def evaluate_command(
         _write_frames(frames, evaluation.predicted_frames(), write_file)
         click.echo(f"{write_file}: frames with predictions")
     if json_file:
-        _write_json(evaluation, of_groups, json_file)
+        content = _content(evaluation)
+        if of_groups:
+            content["by"] = {name: _content(one) for name, one in of_groups.items()}
+        write_json(json_file, content)
         click.echo(f"{json_file}: errors")
     if plot:
         from ..plotting import plot_parity
@@ -194,37 +194,25 @@ def _groups(frames, key: str) -> list[str]:
 
 
 def _print_groups(key: str, of_groups) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="root-mean-square errors")
-    table.add_column(key)
-    table.add_column("frames", justify="right")
     quantities = next(iter(of_groups.values())).quantities
-    columns = [(q.name, *scale) for q in quantities for scale in q.scales]
-    for quantity, unit, _ in columns:
-        table.add_column(f"{quantity}\n{unit}", justify="right")
+    scales = [(q.name, *scale) for q in quantities for scale in q.scales]
+    rows = []
     for name, one in of_groups.items():
-        errors = [(one.pairs[quantity], factor) for quantity, _, factor in columns]
+        errors = [(one.pairs[quantity], factor) for quantity, _, factor in scales]
         in_units = [_digits(factor * pairs.rmse) if pairs else "" for pairs, factor in errors]
-        table.add_row(name, str(one.n_frames), *in_units)
-    Console(markup=False, emoji=False).print(table)
+        rows.append([name, str(one.n_frames), *in_units])
+    heads = [(f"{quantity}\n{unit}", "right") for quantity, unit, _ in scales]
+    print_table("root-mean-square errors", [(key, "left"), ("frames", "right"), *heads], rows)
 
 
 def _print_table(evaluation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{evaluation.n_frames} frames, {evaluation.n_atoms} atoms")
-    table.add_column("quantity")
-    for column in ("RMSE", "MAE"):
-        table.add_column(column, justify="right")
-    table.add_column("unit")
-    table.add_column("values", justify="right")
+    sides = {"quantity": "left", "RMSE": "right", "MAE": "right", "unit": "left", "values": "right"}
+    rows = []
     for name, unit, factor, pairs in evaluation.rows():
         rmse, mae = factor * pairs.rmse, factor * pairs.mae
-        table.add_row(name, _digits(rmse), _digits(mae), unit, str(pairs.reference.size))
-    Console(markup=False, emoji=False).print(table)
+        rows.append([name, _digits(rmse), _digits(mae), unit, str(pairs.reference.size)])
+    title = f"{evaluation.n_frames} frames, {evaluation.n_atoms} atoms"
+    print_table(title, sides.items(), rows)
     if evaluation.energy_per_atom:
         click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
 
@@ -235,8 +223,6 @@ def _digits(value: float) -> str:
 
 def _write_frames(frames, predicted, path: pathlib.Path) -> None:
     import ase.io
-
-    from ..files import written_whole
 
     with written_whole(path) as temporary:
         for frame, values in zip(frames, predicted):
@@ -251,16 +237,6 @@ def _write_frames(frames, predicted, path: pathlib.Path) -> None:
             atoms.info["cace_energy"] = float(values.pop("energy"))
             atoms.arrays |= {f"cace_{name}": of_atoms for name, of_atoms in values.items()}
             ase.io.write(temporary, atoms, format="extxyz", append=True)
-
-
-def _write_json(evaluation, of_groups, path: pathlib.Path) -> None:
-    from ..files import written_whole
-
-    content = _content(evaluation)
-    if of_groups:
-        content["by"] = {name: _content(one) for name, one in of_groups.items()}
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _content(evaluation) -> dict:
