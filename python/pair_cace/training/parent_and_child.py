@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import Any
 
 from ..evaluation import evaluate
-from ..files import written_whole
 from ..io.checkpoint import load_checkpoint
 from .batching import batches
 from .config import Config
@@ -83,14 +81,3 @@ def lines_of(rows: list[dict[str, Any]]) -> list[str]:
 
     rule = "|".join("-" * (w + 1) + (":" if k in (2, 3) else "-") for k, w in enumerate(widths))
     return [line(head), f"|{rule}|", *map(line, cells)]
-
-
-def write_rows(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-    """Keep the rows of ``compare`` for whoever writes of the run."""
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-
-
-def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:
-    """What ``write_rows`` has kept; nothing if there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []

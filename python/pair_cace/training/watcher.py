@@ -36,12 +36,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def with_log(watcher: Watcher, path: pathlib.Path) -> Watcher:
-    """``watcher``, and whatever it is told to say also at the end of the file ``path``."""
-    return _WithLog(watcher, path)
+class WithLog(Watcher):
+    """Another watcher, and whatever it is told to say also at the end of the file ``path``."""
 
-
-class _WithLog(Watcher):
     def __init__(self, other: Watcher, path: pathlib.Path):
         self.other, self.path = other, path
         self.step, self.progress = other.step, other.progress
