@@ -102,8 +102,9 @@ def stress_findings(
         return []
     factors = STRESS_FACTORS | {"eV, a virial rather than a stress": mean_volume}
     names = explanations(slope, factors, slack)
-    measured = f"stress against {source} has a slope of {_number(slope, sign)}, which should be 1"
-    flipped = slope.value * sign < 0
+    value = slope.value * sign
+    measured = f"stress against {source} has a slope of {value:.3g}, which should be 1"
+    flipped = value < 0
     found = []
     if flipped:
         text = (
@@ -136,7 +137,3 @@ def large_stress(largest: np.ndarray) -> list[Finding]:
         "160 GPa; it is probably in GPa (divide by 160.2), kbar (divide by 1602), or a virial in eV"
     )
     return [Finding("stress-unit", "warning", text)]
-
-
-def _number(slope: Slope, sign: float = 1.0) -> str:
-    return f"{slope.value * sign:.3g}"

@@ -22,21 +22,18 @@ APART_OF_MANY, BETWEEN_OF_MANY = 4.0, 0.06
 LEAST_SHARE = 0.1  # of the smaller group
 
 
-def element_energies(survey: Survey) -> np.ndarray:
-    """(elements,) E0 by least squares, eV; isolated atoms are not in the fit if there are others."""
-    energies, counts = survey.column("energies"), survey.counts
-    n_atoms = counts.sum(axis=1)
+def energies_left(survey: Survey) -> np.ndarray:
+    """(S,) energies per atom after E0 by least squares, eV/atom; NaN where there is no label.
+
+    Isolated atoms are not in the fit if there are others.
+    """
+    n_atoms = survey.counts.sum(axis=1)
+    energies, shares = survey.column("energies") / n_atoms, survey.counts / n_atoms[:, None]
     known = np.isfinite(energies)
     bonded = known & (survey.column("neighbors") > 0)
-    known = bonded if bonded.any() else known
-    shares = counts[known] / n_atoms[known, None]
-    return np.linalg.lstsq(shares, energies[known] / n_atoms[known], rcond=1e-8)[0]
-
-
-def energies_left(survey: Survey) -> np.ndarray:
-    """(S,) energies per atom after E0, eV/atom; NaN where there is no label."""
-    counts = survey.counts
-    return (survey.column("energies") - counts @ element_energies(survey)) / counts.sum(axis=1)
+    fitted = bonded if bonded.any() else known
+    E0 = np.linalg.lstsq(shares[fitted], energies[fitted], rcond=1e-8)[0]
+    return energies - shares @ E0
 
 
 def constant_energies(survey: Survey) -> list[Finding]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pathlib
 
 import numpy as np
-from ase.data import chemical_symbols, covalent_radii
 
-from ..files import written_whole
-from ..plotting import plt
+from ..plotting import plt, save
 from .energies import energies_left
 from .survey import Survey
 
@@ -23,9 +21,7 @@ def plot_survey(survey: Survey, path: pathlib.Path, title: str) -> None:
     _distances(axes[1, 0], survey)
     _neighbors(axes[1, 1], survey)
     figure.suptitle(title)
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=path.suffix.lstrip(".") or "png")
-    plt.close(figure)
+    save(figure, path)
 
 
 def _by_part(survey: Survey, values: np.ndarray, keep: np.ndarray):
@@ -77,28 +73,21 @@ def _forces(axis, survey: Survey) -> None:
 def _distances(axis, survey: Survey) -> None:
     """The closest pairs of elements, and the sums of their covalent radii."""
     axis.set_title("nearest distances", fontsize="medium")
-    found = [
-        (
-            distance,
-            float(covalent_radii[list(pair)].sum()),
-            "-".join(chemical_symbols[z] for z in pair),
-        )
-        for pair, (distance, _) in survey.pair_distances.items()
-    ]
+    found = survey.nearest_pairs()
     if not found:
         return _none(axis)
-    found.sort(key=lambda one: one[0] / one[1])
     more = len(found) - MOST_PAIRS
     found = found[:MOST_PAIRS]
     places = np.arange(len(found))
-    axis.bar(places, [distance for distance, _, _ in found], color="C0", alpha=0.6, label="nearest")
-    axis.plot(places, [radii for _, radii, _ in found], "k_", markersize=14, markeredgewidth=2,
+    distances, radii = [pair.distance for pair in found], [pair.radii for pair in found]
+    axis.bar(places, distances, color="C0", alpha=0.6, label="nearest")
+    axis.plot(places, radii, "k_", markersize=14, markeredgewidth=2,
               label="sum of covalent radii")  # fmt: skip
-    axis.set_xticks(places, [name for _, _, name in found], rotation=90 if len(found) > 8 else 0)
+    axis.set_xticks(places, [pair.name for pair in found], rotation=90 if len(found) > 8 else 0)
     axis.set_ylabel("distance (Å)")
     if more > 0:
         axis.set_xlabel(f"and {more} more pairs that are less close")
-    axis.set_ylim(0, 1.35 * max(max(distance, radii) for distance, radii, _ in found))
+    axis.set_ylim(0, 1.35 * max(distances + radii))
     axis.legend(fontsize="small", ncols=2, loc="upper left")
 
 

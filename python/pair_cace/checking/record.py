@@ -44,7 +44,9 @@ class Record:
     @cached_property
     def nearest(self) -> np.ndarray:
         """(N,) smallest relative distance of every atom; infinity without neighbours."""
-        return nearest_of_atoms(self.receivers, self.relative_distances, len(self.numbers))
+        nearest = np.full(len(self.numbers), np.inf)
+        np.minimum.at(nearest, self.receivers, self.relative_distances)
+        return nearest
 
     @cached_property
     def formula(self) -> str:
@@ -63,13 +65,6 @@ class Record:
 @lru_cache(maxsize=10_000)
 def _formula(numbers: bytes, dtype: str) -> str:
     return Formula(str(Symbols(np.frombuffer(numbers, dtype)))).format("hill")
-
-
-def nearest_of_atoms(receivers: np.ndarray, distances: np.ndarray, n_atoms: int) -> np.ndarray:
-    """(N,) the smallest of the (E,) distances of the edges that end at every atom."""
-    nearest = np.full(n_atoms, np.inf)
-    np.minimum.at(nearest, receivers, distances)
-    return nearest
 
 
 def record_of(frame: Frame, part: str, cutoff: float) -> Record:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ase
 import ase.units
 import numpy as np
-from ase.data import chemical_symbols
 
 from ..data.neighbors import neighbor_list
 from ..data.reading import Frame
 from .finding import Finding, counted, listed
-from .record import Record, nearest_of_atoms
+from .record import Record, record_of
 from .survey import Survey
 
 NOBLE_GASES = {2, 10, 18, 36, 54, 86}
@@ -20,6 +21,7 @@ SPILLED = 1.3  # extent of the atoms over that of the cell, from which on they l
 TOO_CLOSE = 0.5
 FEW_NEIGHBORS = 6.0
 FAR_SIGHT = 8.0  # Å; what a structure has to offer to a cutoff
+REACH_ALONE = 6.0  # Å; neighbours of atoms without their images
 ENOUGH = 0.75  # of what there is: nothing is missed
 
 
@@ -44,7 +46,8 @@ def structure_notes(frame: Frame, record: Record) -> list[str]:
     if atoms.pbc.any():
         nearest, beyond = float(np.median(record.nearest)), _reach_over_cell(atoms)
         if nearest < 0.62 or beyond > SPILLED:
-            alone = float(np.median(_nearest_without_images(atoms)))
+            free = replace(frame, atoms=ase.Atoms(atoms.numbers, atoms.positions))
+            alone = float(np.median(record_of(free, record.part, REACH_ALONE).nearest))
             if nearest < 0.62 and alone > 1.2 * nearest:
                 notes.append("cell overlap")
             if alone > 1.2 * nearest and STRETCHED[0] <= alone <= STRETCHED[1]:
@@ -73,22 +76,12 @@ def _fills_cell(atoms: ase.Atoms, record: Record) -> bool:
     return len(sides) == 3 and relative[images].min() > 0.7 * min(1.0, float(record.nearest.min()))
 
 
-def _nearest_without_images(atoms: ase.Atoms) -> np.ndarray:
-    reach = 6.0
-    senders, receivers, vectors = neighbor_list(
-        atoms.positions, np.zeros((3, 3)), np.zeros(3, dtype=bool), reach
-    )
-    radii = ase.data.covalent_radii[atoms.numbers]
-    relative = np.linalg.norm(vectors, axis=1) / (radii[senders] + radii[receivers])
-    return nearest_of_atoms(receivers, relative, len(atoms))
-
-
 def length_findings(survey: Survey) -> list[Finding]:
     """A warning if lengths are probably in another unit."""
     stretched = survey.notes["cell overlap, stretched"]
     if len(stretched) > 0.5 * len(survey):
-        return [_units("positions are probably in Bohr, and cells in Å: atoms lie outside of their cells",
-                       "positions", survey)]  # fmt: skip
+        what = "positions are probably in Bohr, and cells in Å: atoms lie outside of their cells"
+        return [_units(what, "positions")]
     overlap = survey.notes["cell overlap"]
     if len(overlap) > 0.5 * len(survey):
         text = (
@@ -103,9 +96,11 @@ def length_findings(survey: Survey) -> list[Finding]:
         return []
     usual = float(np.median(nearest))
     if STRETCHED[0] <= usual <= STRETCHED[1]:
-        return [_units(f"nearest neighbours are at {usual:.2f} of the sum of covalent radii, where bonds "
-                       "and metals have 0.7 to 1.3: positions and cells are probably in Bohr (1.89)",
-                       "positions and cells", survey)]  # fmt: skip
+        what = (
+            f"nearest neighbours are at {usual:.2f} of the sum of covalent radii, where bonds "
+            "and metals have 0.7 to 1.3: positions and cells are probably in Bohr (1.89)"
+        )
+        return [_units(what, "positions and cells")]
     if usual <= SQUEEZED[1]:
         reason = (
             "they were probably divided by 1.89, as if they had been in Bohr"
@@ -120,7 +115,7 @@ def length_findings(survey: Survey) -> list[Finding]:
     return []
 
 
-def _units(what: str, which: str, survey: Survey) -> Finding:
+def _units(what: str, which: str) -> Finding:
     text = (
         f"{what}; multiply {which} by {ase.units.Bohr:.5f} (and see whether energies and forces are "
         "in Hartree and Hartree/Bohr, too)"
@@ -145,10 +140,7 @@ def close_atoms(survey: Survey) -> list[Finding]:
 
 def neighbor_findings(survey: Survey) -> list[Finding]:
     """A warning if the cutoff sees few neighbours though there are more to see."""
-    atoms = {z: n for z, n in survey.atoms_of.items()}
-    mean = {z: survey.neighbors_of[z] / n for z, n in atoms.items()}
-    isolated = len(survey.notes["isolated atom"])
-    n_atoms = sum(atoms.values()) - isolated
+    n_atoms = sum(survey.atoms_of.values()) - len(survey.notes["isolated atom"])
     if n_atoms <= 0:
         return []
     overall = sum(survey.neighbors_of.values()) / n_atoms
@@ -158,7 +150,7 @@ def neighbor_findings(survey: Survey) -> list[Finding]:
     offered = np.nanmean(offered) if np.isfinite(offered).any() else np.inf
     if overall >= ENOUGH * offered:
         return []
-    by_element = ", ".join(f"{chemical_symbols[z]} {n:.1f}" for z, n in sorted(mean.items()))
+    by_element = ", ".join(f"{symbol} {n:.1f}" for symbol, n in survey.mean_neighbors().items())
     text = (
         f"with a cutoff of {survey.cutoff:g} Å an atom has {overall:.1f} neighbours on average "
         f"({by_element}), fewer than six; within {FAR_SIGHT:g} Å there are {offered:.0f}: take a "
