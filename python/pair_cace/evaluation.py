@@ -12,7 +12,7 @@ import torch
 from ase.data import chemical_symbols
 from torch import nn
 
-from .data.graph import Graph
+from .data.graph import Graph, packed
 from .data.labels import Labels
 from .data.reading import Frame
 from .nn.derivatives import predict
@@ -185,14 +185,9 @@ def graphs_of(
     frames: Sequence[Frame], cutoff: float, max_atoms: int
 ) -> Iterator[tuple[Graph, Labels]]:
     """Consecutive frames joined to graphs of at most ``max_atoms`` atoms, or one larger frame."""
-    batch: list[Frame] = []
-    for frame in [*frames, None]:
-        n_atoms = sum(len(one.atoms) for one in batch)
-        if batch and (frame is None or n_atoms + len(frame.atoms) > max_atoms):
-            graph = Graph.joined([Graph.of(one.atoms, cutoff) for one in batch])
-            yield graph, Labels.joined([Labels.of(one) for one in batch])
-            batch = []
-        batch.append(frame)
+    for batch in packed(frames, lambda frame: len(frame.atoms), max_atoms):
+        graph = Graph.joined([Graph.of(one.atoms, cutoff) for one in batch])
+        yield graph, Labels.joined([Labels.of(one) for one in batch])
 
 
 def evaluate(

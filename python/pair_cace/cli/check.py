@@ -109,10 +109,7 @@ def _sources(data: tuple[pathlib.Path, ...]):
     from ..training.data import keys_of
 
     config = load_config(configs[0])
-    parts = {"train": config.data.train, "test": config.data.test}
-    if not isinstance(config.data.valid, float):
-        parts["valid"] = config.data.valid
-    files = [(part, path) for part, paths in parts.items() for path in paths]
+    files = [(part, path) for part, paths in config.data.files.items() for path in paths]
     return files, keys_of(config), config.model.cutoff if config.model else None
 
 

@@ -149,6 +149,13 @@ class DataSection(_Section):
                 values[key] = data_files(values[key], f"data.{key}")
         return values
 
+    @property
+    def files(self) -> dict[str, tuple[pathlib.Path, ...]]:
+        """By the part of the data that they are, "train", "valid" and "test", where there are any."""
+        valid = () if isinstance(self.valid, float) else self.valid
+        parts = {"train": self.train, "valid": valid, "test": self.test}
+        return {name: paths for name, paths in parts.items() if paths}
+
     @model_validator(mode="after")
     def _fraction_elements_and_isolated_atoms(self) -> "DataSection":
         if isinstance(self.valid, float) and not 0.0 < self.valid < 1.0:

@@ -95,10 +95,6 @@ class GraphStore:
         """Those of some structures that have a label for the stress."""
         return structures[np.isfinite(self._arrays["stresses"][structures]).all(axis=(1, 2))]
 
-    def has_weights(self, structures: np.ndarray) -> bool:
-        """Whether one of some structures has a weight other than 1."""
-        return bool((self.weights[structures] != 1.0).any())
-
     def without_forces(self, structures: np.ndarray) -> np.ndarray:
         """Those of some structures that have several atoms and no label for the forces."""
         first_atoms = self._arrays["forces"][self._first_atom[structures], 0]

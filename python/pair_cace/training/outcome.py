@@ -16,7 +16,6 @@ from ..io.checkpoint import load_checkpoint
 from ..io.model_info import ModelInfo
 from ..quantities import Quantity
 from ..spread import spreads_of
-from .batching import batches
 from .config import Config
 from .data import Part
 from .run_folder import RunFolder
@@ -115,15 +114,11 @@ def outcome_of(folder: RunFolder, data: dict[str, Part], config: Config) -> Outc
         for name in ("train", "valid", "test")
         if name in data
     }
-    found = {}
-    for name, part in evaluated.items():
-        groups = batches(part.structures, part.store, config.training)
-        found[name] = evaluate(
-            model,
-            (part.store.batch(group) for group in groups),
-            config.training.device,
-            quantities=info.hyperparameters.quantities,
-        )
+    device, quantities = config.training.device, info.hyperparameters.quantities
+    found = {
+        name: evaluate(model, part.graphs(config.training), device, quantities=quantities)
+        for name, part in evaluated.items()
+    }
     return Outcome(config, info, data, evaluated, found, folder.rows())
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..evaluation import evaluate
 from ..io.checkpoint import load_checkpoint
-from .batching import batches
 from .config import Config
 from .data import Part
 from .groups import groups_of
@@ -29,23 +28,15 @@ def compare(
 
     Rows with the keys data (and group), quantity, unit, parent and child.
     """
-    models = [load_checkpoint(path)[0].to(config.training.device) for path in (parent, child)]
-    quantities = config.model.quantities
+    device, quantities = config.training.device, config.model.quantities
+    models = [load_checkpoint(path)[0].to(device) for path in (parent, child)]
     rows = []
     for name, title in TITLES.items():
         if name not in data:
             continue
         part = data[name]
         both = [
-            evaluate(
-                model,
-                (
-                    part.store.batch(b)
-                    for b in batches(part.structures, part.store, config.training)
-                ),
-                config.training.device,
-                quantities=quantities,
-            )
+            evaluate(model, part.graphs(config.training), device, quantities=quantities)
             for model in models
         ]
         groups = groups_of(part.store, part.structures)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from ..data.graph import packed
 from ..nn import CACE
 from ..quantities import OF_ENERGY
 from .batching import share
@@ -139,11 +140,11 @@ def _equations(
         model.readout.linear.in_features, len(parts), weights.double() / counts, config.loss, device
     )
     generator = torch.Generator().manual_seed(config.training.seed)
-    work = [
-        (k, batch)
-        for k, part in enumerate(parts)
-        for batch in _joined(share(part, processes.rank, processes.count), store)
-    ]
+    size = store.n_atoms.__getitem__
+    work = []
+    for k, part in enumerate(parts):
+        mine = sorted(share(part, processes.rank, processes.count), key=size)
+        work += [(k, batch) for batch in packed(mine, size, ATOMS)]  # of structures of like size
     started = time.monotonic()
     n_atoms = sum(int(store.n_atoms[batch].sum()) for _, batch in work)
     done = 0
@@ -158,16 +159,3 @@ def _equations(
     equations.matrices = processes.add(equations.matrices)
     equations.vectors = processes.add(equations.vectors)
     return equations
-
-
-def _joined(structures: Sequence[int], store: GraphStore) -> list[list[int]]:
-    """Structures of like size in batches of at most ATOMS atoms, or of one structure."""
-    found: list[list[int]] = []
-    total = 0
-    for k in sorted(structures, key=lambda k: store.n_atoms[k]):
-        if not found or total + store.n_atoms[k] > ATOMS:
-            found.append([])
-            total = 0
-        found[-1].append(k)
-        total += store.n_atoms[k]
-    return found

@@ -22,7 +22,7 @@ from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict_energies
 from ..operations import keep_freed_memory
 from . import reference_energies
-from .batching import batches, shuffled
+from .batching import shuffled
 from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data, store_opener
 from .data_summary import data_lines
@@ -324,7 +324,5 @@ def _remark_on_fine_tuning(
 def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
     """What a trained model says of the training structures, eV."""
     model = model.double()
-    found = []
-    for batch in batches(train.structures, train.store, config.training):
-        found.append(predict_energies(model, train.store.batch(batch)[0]).numpy())
-    return np.concatenate(found)
+    graphs = train.graphs(config.training)
+    return np.concatenate([predict_energies(model, graph).numpy() for graph, _ in graphs])
