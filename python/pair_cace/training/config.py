@@ -15,6 +15,7 @@ from ase.data import chemical_symbols
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -32,7 +33,7 @@ from .losses import LOSSES
 UserPath = Annotated[pathlib.Path, AfterValidator(pathlib.Path.expanduser)]  # ~ is the home
 
 
-def data_files(given: Any, key: str) -> Any:
+def _files(given: Any) -> Any:
     """Files that a config names, with patterns filled in; whatever is no file as it is.
 
     Raises ValueError for folders, and for patterns that no file has.
@@ -50,26 +51,31 @@ def data_files(given: Any, key: str) -> Any:
             found.append(name)
         elif path.is_dir():
             raise ValueError(
-                f"{key}: expected files, found the folder {path}; name what it holds, for example "
+                f"expected files, found the folder {path}; name what it holds, for example "
                 f"{path / '*.xyz'}"
             )
         elif re.search(r"[*?\[]", str(path)):
             matches = sorted(filter(os.path.isfile, glob.glob(str(path), recursive=True)))
             if not matches:
-                raise ValueError(f"{key}: no file is called like {path}; correct the pattern")
+                raise ValueError(f"no file is called like {path}; correct the pattern")
             found += matches
         else:
             found.append(name)  # whoever reads it says that it is not there
     return found
 
 
-def _fraction_or_file(text: str) -> float | str:
-    try:
-        if text.strip().endswith("%"):
-            return float(text.strip().removesuffix("%")) / 100
-        return float(text)
-    except ValueError:
-        return text
+def _fraction_or_files(given: Any) -> Any:
+    if isinstance(given, str):
+        try:
+            if given.strip().endswith("%"):
+                return float(given.strip().removesuffix("%")) / 100
+            return float(given)
+        except ValueError:
+            pass
+    return _files(given)
+
+
+Files = Annotated[tuple[UserPath, ...], BeforeValidator(_files)]
 
 
 def key(default: Any, sentence: str, of_unit: str | None = None, **limits: Any) -> Any:
@@ -108,18 +114,18 @@ class KeysSection(_Section):
 class DataSection(_Section):
     """Where the data come from."""
 
-    train: tuple[UserPath, ...] = key(
+    train: Files = key(
         ...,
         "files to train on, extended XYZ or whatever ASE reads; patterns such as "
         "data/*.xyz are fine",
         min_length=1,
     )
-    valid: tuple[UserPath, ...] | float = key(
+    valid: Annotated[tuple[UserPath, ...] | float, BeforeValidator(_fraction_or_files)] = key(
         0.1,
         "files to choose the best model with, or the fraction of the training frames "
         "that is set aside for that",
     )
-    test: tuple[UserPath, ...] = key((), "files that only the report looks at; optional")
+    test: Files = key((), "files that only the report looks at; optional")
     keys: KeysSection = KeysSection()
     config_type_weights: dict[str, Weight] = key(
         {},
@@ -135,19 +141,6 @@ class DataSection(_Section):
     )
     isolated_atoms: UserPath | None = key(None, "file of isolated atoms, for E0: isolated")
     cache: UserPath | None = key(None, "folder for neighbour lists; null: in the run folder")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _files(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        values = dict(values)
-        if isinstance(values.get("valid"), str):
-            values["valid"] = _fraction_or_file(values["valid"])
-        for key in ("train", "valid", "test"):
-            if key in values:
-                values[key] = data_files(values[key], f"data.{key}")
-        return values
 
     @property
     def files(self) -> dict[str, tuple[pathlib.Path, ...]]:
@@ -358,20 +351,13 @@ class ReplaySection(_Section):
     frames: Annotated[int, Field(ge=1)] | Literal["all"] | None = key(
         None, "how many, spread over their groups, or all; null: none"
     )
-    data: tuple[UserPath, ...] = key(
-        (), "file(s) that they are drawn from; default: those that init_from names"
-    )
+    data: Files = key((), "file(s) that they are drawn from; default: those that init_from names")
     keys: KeysSection | None = key(
         None, "names of their labels; default: as in the first training, or data.keys"
     )
     share: float = key(
         0.5, "of the structures of an epoch, and of the score of a model", gt=0, lt=1
     )
-
-    @field_validator("data", mode="before")
-    @classmethod
-    def _files(cls, value: Any) -> Any:
-        return data_files(value, "fine_tune.replay.data")
 
     @model_validator(mode="before")
     @classmethod
