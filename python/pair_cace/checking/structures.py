@@ -22,6 +22,7 @@ TOO_CLOSE = 0.5
 FEW_NEIGHBORS = 6.0
 FAR_SIGHT = 8.0  # Å; what a structure has to offer to a cutoff
 REACH_ALONE = 6.0  # Å; neighbours of atoms without their images
+REACH_REPEATED = 4.0  # Å; neighbours of atoms with the images that they would have
 ENOUGH = 0.75  # of what there is: nothing is missed
 
 
@@ -32,26 +33,25 @@ def structure_notes(frame: Frame, record: Record) -> list[str]:
     the atoms fill such a cell; "cell overlap" if periodic images overlap although the atoms of the frame
     do not, and "cell overlap, stretched" if these are as far apart as in Bohr.
     """
-    atoms, notes = frame.atoms, []
+    atoms = frame.atoms
     if len(atoms) == 1 and len(record.senders) == 0:
         return ["isolated atom"]
-    notes.append("periodic" if atoms.pbc.any() else "not periodic")
     if not atoms.pbc.any():
+        notes = ["not periodic"]
         if atoms.cell.rank == 3:
             notes.append("cell without pbc")
-            if len(atoms) > 1 and _fills_cell(atoms, record):
+            if len(atoms) > 1 and _fills_cell(frame, record):
                 notes.append("cell fits")
-    elif not atoms.pbc.all():
-        notes.append("part of pbc")
-    if atoms.pbc.any():
-        nearest, beyond = float(np.median(record.nearest)), _reach_over_cell(atoms)
-        if nearest < 0.62 or beyond > SPILLED:
-            free = replace(frame, atoms=ase.Atoms(atoms.numbers, atoms.positions))
-            alone = float(np.median(record_of(free, record.part, REACH_ALONE).nearest))
-            if nearest < 0.62 and alone > 1.2 * nearest:
-                notes.append("cell overlap")
-            if alone > 1.2 * nearest and STRETCHED[0] <= alone <= STRETCHED[1]:
-                notes.append("cell overlap, stretched")
+        return notes
+    notes = ["periodic"] if atoms.pbc.all() else ["periodic", "part of pbc"]
+    nearest, beyond = float(np.median(record.nearest)), _reach_over_cell(atoms)
+    if nearest < 0.62 or beyond > SPILLED:
+        free = replace(frame, atoms=ase.Atoms(atoms.numbers, atoms.positions))
+        alone = float(np.median(record_of(free, record.part, REACH_ALONE).nearest))
+        if nearest < 0.62 and alone > 1.2 * nearest:
+            notes.append("cell overlap")
+        if alone > 1.2 * nearest and STRETCHED[0] <= alone <= STRETCHED[1]:
+            notes.append("cell overlap, stretched")
     return notes
 
 
@@ -62,18 +62,17 @@ def _reach_over_cell(atoms: ase.Atoms) -> float:
     return float(np.ptp(fractions, axis=0)[atoms.pbc].min())
 
 
-def _fills_cell(atoms: ase.Atoms, record: Record) -> bool:
+def _fills_cell(frame: Frame, record: Record) -> bool:
     """Whether pbc would bring atoms as near as neighbours are, and not nearer, on all sides."""
-    reach = 4.0
-    periodic = neighbor_list(atoms.positions, atoms.cell.array, np.ones(3, dtype=bool), reach)
-    senders, receivers, vectors = periodic
-    radii = ase.data.covalent_radii[atoms.numbers]
-    relative = np.linalg.norm(vectors, axis=1) / (radii[senders] + radii[receivers])
-    straight = atoms.positions[receivers] - atoms.positions[senders]
-    shifts = np.rint((vectors - straight) @ np.linalg.pinv(atoms.cell.array)).astype(int)
-    images = shifts.any(axis=1)
-    sides = np.unique(np.nonzero(shifts[images])[1])
-    return len(sides) == 3 and relative[images].min() > 0.7 * min(1.0, float(record.nearest.min()))
+    atoms = frame.atoms.copy()
+    atoms.pbc = True
+    repeated = record_of(replace(frame, atoms=atoms), record.part, REACH_REPEATED)
+    straight = atoms.positions[repeated.receivers] - atoms.positions[repeated.senders]
+    shifts = (repeated.vectors - straight) @ np.linalg.pinv(atoms.cell.array)
+    images = np.rint(shifts).any(axis=1)
+    sides = np.unique(np.nonzero(np.rint(shifts[images]))[1])
+    closest = repeated.relative_distances[images].min(initial=np.inf)
+    return len(sides) == 3 and closest > 0.7 * min(1.0, float(record.nearest.min()))
 
 
 def length_findings(survey: Survey) -> list[Finding]:

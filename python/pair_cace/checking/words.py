@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from typing import Any
 
@@ -97,10 +98,7 @@ def as_values(inspection: Inspection) -> dict[str, Any]:
             "energy_factor": float(probe.factor),
             "stress_slope": probe.stress_slope and float(probe.stress_slope.value),
         },
-        "findings": [
-            {"code": f.code, "severity": f.severity, "text": f.text, "frames": list(f.frames)}
-            for f in inspection.findings
-        ],
+        "findings": [dataclasses.asdict(finding) for finding in inspection.findings],
     }  # fmt: skip
 
 
@@ -119,20 +117,19 @@ def _with_numbers(names: Counter[str]) -> str:
 
 
 def _boundaries(survey: Survey) -> str:
-    notes = survey.notes
-    words = []
-    periodic = len(notes["periodic"]) - len(notes["part of pbc"])
-    for n, what in (
-        (periodic, "periodic"),
-        (len(notes["part of pbc"]), "periodic in some directions"),
-        (len(notes["not periodic"]), "not periodic"),
-        (len(notes["isolated atom"]), "isolated atoms"),
-    ):
-        if n:
-            words.append(f"{counted(n)} {what}" if what != "isolated atoms" else f"{n} {what}")
-        if n and what == "not periodic" and notes["cell without pbc"]:
-            words[-1] += f", {len(notes['cell without pbc'])} of them with a cell that is not used"
-    return "; ".join(words)
+    partly, free, unused, isolated = (
+        len(survey.notes[kind])
+        for kind in ("part of pbc", "not periodic", "cell without pbc", "isolated atom")
+    )
+    periodic = len(survey.notes["periodic"]) - partly
+    with_cell = f", {unused} of them with a cell that is not used" if unused else ""
+    words = {
+        f"{counted(periodic)} periodic": periodic,
+        f"{counted(partly)} periodic in some directions": partly,
+        f"{counted(free)} not periodic{with_cell}": free,
+        f"{isolated} isolated atoms": isolated,
+    }
+    return "; ".join(text for text, n in words.items() if n)
 
 
 def _energy_line(survey: Survey) -> str:

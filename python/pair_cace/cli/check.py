@@ -56,7 +56,7 @@ def check(
 
     from ..checking.inspection import inspect, survey_of
     from ..checking.words import as_values
-    from ..data.reading import count_remarks
+    from ..data.reading import count_remarks, iter_frames
 
     for output in filter(None, (plot, json_file)):
         check_output(output, data)
@@ -67,12 +67,14 @@ def check(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=None)
 
-        def on_frame(frame) -> None:
-            count_remarks(remarks, frame)
-            progress.advance(task)
+        def frames():
+            for part, path in files:
+                for frame in iter_frames(path, keys, (), None, file_format, index):
+                    count_remarks(remarks, frame)
+                    progress.advance(task)
+                    yield part, frame
 
-        frames = _frames(files, keys, file_format, index, on_frame)
-        survey = survey_of(frames, cutoff or configured or 5.0)
+        survey = survey_of(frames(), cutoff or configured or 5.0)
         progress.update(task, description="looking for mistakes")
         inspection = inspect(survey)
     _print(inspection, remarks)
@@ -111,15 +113,6 @@ def _sources(data: tuple[pathlib.Path, ...]):
     config = load_config(configs[0])
     files = [(part, path) for part, paths in config.data.files.items() for path in paths]
     return files, keys_of(config), config.model.cutoff if config.model else None
-
-
-def _frames(files, keys, file_format: str | None, index: str, on_frame):
-    from ..data.reading import iter_frames
-
-    for part, path in files:
-        for frame in iter_frames(path, keys, (), None, file_format, index):
-            on_frame(frame)
-            yield part, frame
 
 
 def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:

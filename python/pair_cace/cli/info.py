@@ -45,8 +45,7 @@ def info(model: pathlib.Path, as_json: bool) -> None:
         if isinstance(value, dict):
             click.echo(f"{key}:")
             for name, entry in value.items():
-                entry = " ".join(map(str, entry)) if isinstance(entry, list) else entry
-                click.echo(f"  {name + ':':22} {entry}")
+                click.echo(f"  {name + ':':22} {_plain(entry)}")
         else:
             value = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
             click.echo(f"{key + ':':24} {value}")
