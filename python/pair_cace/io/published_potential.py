@@ -50,15 +50,12 @@ def potential_in(root: Record) -> Potential:
     representation = expect(root.get("representation"), "Cace", "representation")
     _refuse_processing(root)
     readout = _only_readout(root, keys)
-    further = [
-        readout.get(name)
-        for name in ("per_atom_output_key", "descriptor_output_key")
-        if readout.get(name)
-    ]
+    keys_of_others = ("per_atom_output_key", "descriptor_output_key")
+    further = [str(readout.get(name)) for name in keys_of_others if readout.get(name)]
     if further:
         notes.append(
-            f"besides the energy it has the output(s) {', '.join(map(str, further))}, which the "
-            "checkpoint does not name"
+            f"besides the energy it has the output(s) {', '.join(further)}, which the checkpoint "
+            "does not name"
         )
     return Potential(representation, readout, E0, tuple(notes))
 

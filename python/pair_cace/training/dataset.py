@@ -233,10 +233,8 @@ def _frames(
     without_forces: Frame | None = None
     some_have_forces = False
     for file_number, file in enumerate(files):
-        frames = iter_frames(file, keys, require=(), naming=NAMING)
+        frames = iter_frames(file, keys, set(require) & {"energy"}, naming=NAMING)
         for frame_number, frame in enumerate(frames):
-            if "energy" in require and frame.energy is None:
-                raise CaceError(missing_label(frame, "energy", keys, NAMING))
             some_have_forces |= frame.forces is not None
             if frame.forces is None and len(frame.atoms) > 1:
                 without_forces = without_forces or frame
