@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import pathlib
 import re
@@ -74,6 +75,11 @@ def write_json(path: pathlib.Path, content: Any, allow_nan: bool = True) -> None
     with written_whole(path) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=allow_nan)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def or_null(value: float) -> float | None:
+    """``value`` as JSON has it: null for NaN and infinity."""
+    return float(value) if math.isfinite(value) else None
 
 
 def read_json(path: pathlib.Path, absent: Any = None) -> Any:

@@ -54,10 +54,8 @@ def plot_parity(
 def _energy_panel(axis, evaluation: Evaluation, E0: Mapping[str, float]) -> None:
     pairs, moved = energies_after_E0(evaluation, E0), ""
     if pairs.reference.size > 1:
-        shift = float(np.mean(pairs.errors))
-        shifted = Pairs(pairs.reference, pairs.predicted - shift)
-        if shifted.rmse < 0.5 * pairs.rmse:
-            pairs, moved = shifted, f" after a shift of {-shift:.4g} eV/atom"
+        if pairs.shifted.rmse < 0.5 * pairs.rmse:
+            pairs, moved = pairs.shifted, f" after a shift of {-pairs.shift:.4g} eV/atom"
     known = np.isfinite(evaluation.labels["energies"])
     colours = _colours(np.array(compositions(evaluation))[known])
     name = "energy after E0" if any(E0.values()) else "energy"

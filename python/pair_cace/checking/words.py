@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import or_null
 from .energies import energies_left
 from .finding import counted, listed
 from .forces import largest_forces
@@ -77,13 +78,13 @@ def as_values(inspection: Inspection) -> dict[str, Any]:
         "cutoff": survey.cutoff,
         "energy": _described(left),
         "force": {
-            "rms": _or_none(_force_rms(survey)),
+            "rms": or_null(_force_rms(survey)),
             "largest": [{"frame": name, "force": f} for name, f in largest_forces(survey)],
         },
         "stress": {
             "frames": int(np.isfinite(survey.column("largest_stress")).sum()),
-            "rms": _or_none(_rms(survey.column("stress_squares"))),
-            "largest": _or_none(_largest(survey.column("largest_stress"))),
+            "rms": or_null(_rms(survey.column("stress_squares"))),
+            "largest": or_null(_largest(survey.column("largest_stress"))),
         },
         "nearest": {
             pair.name: {"distance": pair.distance, "relative": pair.relative,
@@ -210,7 +211,3 @@ def _described(values: np.ndarray) -> dict[str, float] | None:
     return {
         "spread": float(values.std()), "lowest": float(values.min()), "highest": float(values.max())
     }  # fmt: skip
-
-
-def _or_none(value: float) -> float | None:
-    return value if np.isfinite(value) else None

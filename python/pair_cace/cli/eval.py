@@ -11,8 +11,6 @@ from ..files import check_input, check_output, write_json, written_whole
 from .options import PATH, format_option, index_option, json_option, plot_option
 from .tables import print_table
 
-LABELS = ("energy", "forces", "stress")
-
 
 @click.command("eval")
 @click.argument("model", type=PATH)
@@ -75,6 +73,7 @@ def evaluate_command(
     from rich.progress import Progress
 
     from ..data.reading import (
+        LABELS,
         Keys,
         count_remarks,
         iter_frames,
@@ -90,7 +89,12 @@ def evaluate_command(
     for output in filter(None, (plot, json_file, write_file)):
         check_output(output, [model, *data])
     for path in data:
-        _check_is_data(path)
+        check_input(path)
+        if path.suffix in (".pt", ".pth"):
+            raise CaceError(
+                f"expected data after the model, but {path} looks like a model; the order is "
+                "cace eval MODEL DATA..."
+            )
     module, info = load_model(model, device)
     outputs = _keys_of_outputs(info.hyperparameters.outputs, output_keys)
     keys = Keys(energy_key, forces_key, stress_key, outputs=outputs)
@@ -109,8 +113,8 @@ def evaluate_command(
                 f"--output-key: expected the label '{outputs[name]}' ({name}) of atoms, found "
                 f"{labels_in(frames[0])} in {frames[0].name}, and in no other frame; correct the name"
             )
-    labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
-    labelled |= any(label is not None for frame in frames for label in frame.outputs.values())
+    quantities = info.hyperparameters.quantities
+    labelled = any(q.label_in(frame) is not None for frame in frames for q in quantities)
     if not labelled and (plot or json_file or not write_file):
         raise CaceError(
             f"expected labels {', '.join(map(repr, outputs.values()))}{', ' if outputs else ''}"
@@ -123,7 +127,7 @@ def evaluate_command(
         task = progress.add_task("evaluating", total=len(frames))
         evaluation = evaluate(
             module, graphs_of(frames, info.cutoff, batch_atoms), device,
-            lambda n_frames: progress.advance(task, n_frames), info.hyperparameters.quantities,
+            lambda n_frames: progress.advance(task, n_frames), quantities,
         )  # fmt: skip
     of_groups = evaluation.by(groups)
     if labelled:
@@ -135,7 +139,7 @@ def evaluate_command(
         count_remarks(remarks, frame)
     for note in remark_notes(remarks, len(frames)):
         click.echo(note, err=True)
-    for quantity in info.hyperparameters.quantities:
+    for quantity in quantities:
         lacking = [frame.name for frame in frames if quantity.label_in(frame) is None]
         if 0 < len(lacking) < len(frames):
             label = quantity.label
@@ -149,9 +153,9 @@ def evaluate_command(
         _write_frames(frames, evaluation.predicted_frames(), write_file)
         click.echo(f"{write_file}: frames with predictions")
     if json_file:
-        content = _content(evaluation)
+        content = _content(evaluation, info.E0)
         if of_groups:
-            content["by"] = {name: _content(one) for name, one in of_groups.items()}
+            content["by"] = {name: _content(one, info.E0) for name, one in of_groups.items()}
         write_json(json_file, content)
         click.echo(f"{json_file}: errors")
     if plot:
@@ -174,15 +178,6 @@ def _keys_of_outputs(outputs, given: tuple[str, ...]) -> dict[str, str]:
             )
         found[name] = label
     return found
-
-
-def _check_is_data(path: pathlib.Path) -> None:
-    check_input(path)
-    if path.suffix in (".pt", ".pth"):
-        raise CaceError(
-            f"expected data after the model, but {path} looks like a model; the order is "
-            "cace eval MODEL DATA..."
-        )
 
 
 def _groups(frames, key: str) -> list[str]:
@@ -214,7 +209,7 @@ def _print_table(evaluation) -> None:
     title = f"{evaluation.n_frames} frames, {evaluation.n_atoms} atoms"
     print_table(title, sides.items(), rows)
     if evaluation.energy_per_atom:
-        click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
+        click.echo(f"shift of the energies: {evaluation.energy_per_atom.shift:.6f} eV/atom")
 
 
 def _digits(value: float) -> str:
@@ -239,19 +234,14 @@ def _write_frames(frames, predicted, path: pathlib.Path) -> None:
             ase.io.write(temporary, atoms, format="extxyz", append=True)
 
 
-def _content(evaluation) -> dict:
-    errors = {}
-    for name, unit, factor, pairs in evaluation.rows():
-        if unit == "GPa":
-            name = "stress in GPa"
-        else:
-            factor = 1.0
-        errors[name] = {
-            "rmse": factor * pairs.rmse, "mae": factor * pairs.mae, "values": pairs.reference.size
-        }  # fmt: skip
+def _content(evaluation, E0: dict[str, float]) -> dict:
+    from ..error_table import error_rows, errors_as_json
+
     content = {
-        "n_frames": evaluation.n_frames, "n_atoms": evaluation.n_atoms, "errors": errors
-    }  # fmt: skip
+        "n_frames": evaluation.n_frames,
+        "n_atoms": evaluation.n_atoms,
+        "errors": errors_as_json(error_rows({"data": evaluation}, E0), "data"),
+    }
     if evaluation.energy_per_atom:
-        content["energy_shift"] = evaluation.energy_shift
+        content["energy_shift"] = evaluation.energy_per_atom.shift
     return content

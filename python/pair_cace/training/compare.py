@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from ..errors import CaceError
-from ..files import read_json
+from ..files import or_null, read_json
 from ..io.checkpoint import load_checkpoint
 from ..io.model_info import ModelInfo
 from ..quantities import Quantity, quantities_of
@@ -53,8 +53,7 @@ class Run:
         if not self.rows:
             return None
         best = min(self.rows, key=lambda row: row["score"])
-        value = best.get(f"valid_{quantity.metric('rmse')}", math.nan)
-        return value if math.isfinite(value) else None
+        return or_null(best.get(f"valid_{quantity.metric('rmse')}", math.nan))
 
     def test_error(self, quantity: Quantity) -> float | None:
         """RMSE of the best model on the test data in eV and Å; None before the end, and without."""
