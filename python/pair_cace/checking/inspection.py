@@ -73,7 +73,7 @@ def inspect(
         residuals = {}
         if probed is not None:
             residuals = dict(zip((r.name for r in probed.records), probed.residuals.tolist()))
-        found += far_frames(survey, residuals, list(residuals.values()))
+        found += far_frames(survey, residuals)
     found += [*close_atoms(survey), *boundary_findings(survey)]
     if with_duplicates:
         found += duplicate_findings(survey, same_frames(survey))

@@ -16,35 +16,29 @@ MOST_PAIRS = 20
 def plot_survey(survey: Survey, path: pathlib.Path, title: str) -> None:
     """Histograms of energies, forces and neighbours, and the nearest distances of all pairs."""
     figure, axes = plt.subplots(2, 2, figsize=(10.0, 7.2), layout="constrained")
-    _energies(axes[0, 0], survey)
-    _forces(axes[0, 1], survey)
-    _distances(axes[1, 0], survey)
-    _neighbors(axes[1, 1], survey)
+    for axis, draw in zip(axes.flat, (_energies, _forces, _distances, _neighbors)):
+        draw(axis, survey)
     figure.suptitle(title)
     save(figure, path)
 
 
-def _by_part(survey: Survey, values: np.ndarray, keep: np.ndarray):
-    """(label, values) of every file."""
-    parts = np.array(survey.parts)
-    for part in dict.fromkeys(survey.parts):
-        chosen = values[(parts == part) & keep & np.isfinite(values)]
-        if len(chosen):
-            yield part, chosen
-
-
-def _histograms(axis, groups: list, bins) -> None:
-    for label, values in groups:
-        axis.hist(values, bins=bins, histtype="stepfilled", alpha=0.5, label=label)
-    if len(groups) > 1:
+def _histograms(axis, survey: Survey, values: np.ndarray, keep, bins_of=None) -> None:
+    """One of every file, of the ``values`` of frames that are known and to be kept."""
+    parts, known = np.array(survey.parts), keep & np.isfinite(values)
+    if not known.any():
+        return _none(axis)
+    bins = (bins_of or _even_bins)(values[known].min(), values[known].max())
+    there = dict.fromkeys(parts[known].tolist())
+    for part in there:
+        chosen = values[known & (parts == part)]
+        axis.hist(chosen, bins=bins, histtype="stepfilled", alpha=0.5, label=part)
+    if len(there) > 1:
         axis.legend(fontsize="small")
     axis.set_ylabel("frames")
 
 
-def _bins(groups: list, n: int = 40) -> np.ndarray:
-    together = np.concatenate([values for _, values in groups])
-    low, high = together.min(), together.max()
-    return np.linspace(low, high if high > low else low + 1e-3, n)
+def _even_bins(low: float, high: float) -> np.ndarray:
+    return np.linspace(low, high if high > low else low + 1e-3, 40)
 
 
 def _energies(axis, survey: Survey) -> None:
@@ -52,9 +46,7 @@ def _energies(axis, survey: Survey) -> None:
     axis.set_xlabel("energy after E0 (eV/atom)")
     if not survey.has_energies:
         return _none(axis)
-    groups = list(_by_part(survey, energies_left(survey), survey.column("neighbors") > 0))
-    if groups:
-        _histograms(axis, groups, _bins(groups))
+    _histograms(axis, survey, energies_left(survey), survey.column("neighbors") > 0)
 
 
 def _forces(axis, survey: Survey) -> None:
@@ -62,11 +54,10 @@ def _forces(axis, survey: Survey) -> None:
     axis.set_xlabel("largest force of a frame (eV/Å)")
     if not survey.has_forces:
         return _none(axis)
-    largest = survey.column("largest_force")
-    groups = list(_by_part(survey, np.maximum(largest, 1e-3), np.ones(len(largest), dtype=bool)))
-    together = np.concatenate([values for _, values in groups])
-    bins = np.geomspace(together.min() * 0.99, together.max() * 1.01, 40)
-    _histograms(axis, groups, bins)
+    largest = np.maximum(survey.column("largest_force"), 1e-3)
+    _histograms(
+        axis, survey, largest, True, lambda low, high: np.geomspace(0.99 * low, 1.01 * high, 40)
+    )
     axis.set_xscale("log")
 
 
@@ -94,10 +85,7 @@ def _distances(axis, survey: Survey) -> None:
 def _neighbors(axis, survey: Survey) -> None:
     axis.set_title("neighbours", fontsize="medium")
     axis.set_xlabel(f"neighbours within {survey.cutoff:g} Å, mean of a frame")
-    groups = list(_by_part(survey, survey.column("neighbors"), survey.column("n_atoms") > 1))
-    if not groups:
-        return _none(axis)
-    _histograms(axis, groups, _bins(groups))
+    _histograms(axis, survey, survey.column("neighbors"), survey.column("n_atoms") > 1)
 
 
 def _none(axis) -> None:

@@ -57,8 +57,7 @@ def structure_notes(frame: Frame, record: Record) -> list[str]:
 
 def _reach_over_cell(atoms: ase.Atoms) -> float:
     """Extent of the atoms over that of the cell, along the periodic direction where it is least."""
-    cell = atoms.cell.complete()
-    fractions = np.linalg.solve(cell.array.T, atoms.positions.T).T
+    fractions = atoms.get_scaled_positions(wrap=False)
     return float(np.ptp(fractions, axis=0)[atoms.pbc].min())
 
 

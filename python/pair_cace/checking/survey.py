@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 
-from .fingerprint import fingerprint
 from .record import Record
 
 SAMPLE_FRAMES = 600
@@ -90,7 +89,7 @@ class Survey:
             "lonely": len(record.numbers) - int(has_neighbors.sum()),
             "offered": offered,
             "neighbors": len(record.senders) / len(record.numbers),
-            "fingerprints": fingerprint(record, self.cutoff),
+            "fingerprints": record.fingerprint(self.cutoff),
         }
         for name, value in columns.items():
             self._columns[name].append(value)
