@@ -34,9 +34,8 @@ from .parent_and_child import compare, lines_of
 from .provenance import provenance_of
 from .replay import Mixture, load_replay, replay_sources
 from .run_folder import RunFolder
-from .tensorboard import with_tensorboard
 from .trainer import Trainer
-from .watcher import Watcher, WithLog
+from .watcher import Watcher, WithLog, with_tensorboard
 
 FEW_STRUCTURES = 50  # for a first look at the energies of new data
 LARGE_OFFSET = 0.5  # eV/atom, of these
@@ -65,7 +64,8 @@ def train(
         if base:
             shape = _shape_of(config, base[1].hyperparameters)
             config = config.model_copy(update={"model": shape})
-        _check_refit(config)
+        if config.training.refit_readout and not config.model.readout_linear:
+            raise CaceError("training.refit_readout needs a model with model.readout_linear: true")
         check_weights(config)
         state = folder.load_state(config) if resume else None
         processes.let_the_first(lambda: folder.go_on(config) if resume else folder.start(config))
@@ -184,11 +184,6 @@ def _trained_on(
         "what is in these data alone"
     )
     return found.model_copy(update={"is_whole": False})
-
-
-def _check_refit(config: Config) -> None:
-    if config.training.refit_readout and not config.model.readout_linear:
-        raise CaceError("training.refit_readout needs a model with model.readout_linear: true")
 
 
 def _check_same_data(folder: RunFolder, provenance: dict[str, Any]) -> None:
