@@ -13,7 +13,9 @@ from .evaluation import Evaluation, Pairs
 
 def compositions(evaluation: Evaluation) -> list[str]:
     """Formula of every frame in smallest numbers, as "H2O" of any number of water molecules."""
-    return _of_frames(evaluation, _smallest_formula)
+    return _of_frames(
+        evaluation, lambda counts: Formula.from_dict(counts).reduce()[0].format("hill")
+    )
 
 
 def systems(evaluation: Evaluation) -> list[str]:
@@ -40,10 +42,6 @@ def atom_counts(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     counts = np.zeros((evaluation.n_frames, len(elements)), dtype=int)
     np.add.at(counts, (frames, index), 1)
     return elements, counts
-
-
-def _smallest_formula(counts: dict[str, int]) -> str:
-    return Formula.from_dict(counts).reduce()[0].format("hill")
 
 
 def _of_frames(evaluation: Evaluation, say: Callable[[dict[str, int]], str]) -> list[str]:

@@ -55,8 +55,8 @@ def check(
     from rich.progress import Progress
 
     from ..checking.inspection import inspect, survey_of
-    from ..checking.words import as_values
-    from ..data.reading import count_remarks, iter_frames
+    from ..checking.words import as_values, long_lines
+    from ..data.reading import count_remarks, iter_frames, remark_notes
 
     for output in filter(None, (plot, json_file)):
         check_output(output, data)
@@ -77,7 +77,12 @@ def check(
         survey = survey_of(frames(), cutoff or configured or 5.0)
         progress.update(task, description="looking for mistakes")
         inspection = inspect(survey)
-    _print(inspection, remarks)
+    for line in (*long_lines(inspection), "", *inspection.findings):
+        click.echo(line)
+    for note in remark_notes(remarks, len(inspection.survey)):
+        click.echo(note)
+    if not inspection.warnings:
+        click.echo("no warnings")
     if json_file:
         write_json(json_file, as_values(inspection))
         click.echo(f"{json_file}: everything above")
@@ -113,18 +118,3 @@ def _sources(data: tuple[pathlib.Path, ...]):
     config = load_config(configs[0])
     files = [(part, path) for part, paths in config.data.files.items() for path in paths]
     return files, keys_of(config), config.model.cutoff if config.model else None
-
-
-def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:
-    from ..checking.words import long_lines
-    from ..data.reading import remark_notes
-
-    for line in long_lines(inspection):
-        click.echo(line)
-    click.echo("")
-    for finding in inspection.findings:
-        click.echo(str(finding))
-    for note in remark_notes(remarks, len(inspection.survey)):
-        click.echo(note)
-    if not inspection.warnings:
-        click.echo("no warnings")

@@ -39,7 +39,10 @@ def potential_in(root: Record) -> Potential:
         if root.name in WRAPPED:
             if root.name == "AveragedModel":
                 notes.append("its weights are averages over the training (AveragedModel)")
-            root = _inside(root)
+            inside = root.get(WRAPPED[root.name])
+            if not isinstance(inside, Record):
+                raise CaceError(f"its {root.name} is empty")
+            root = inside
         elif is_a(root, "CombinePotential"):
             root, keys = _only_potential(root)
         else:
@@ -58,13 +61,6 @@ def potential_in(root: Record) -> Potential:
             "does not name"
         )
     return Potential(representation, readout, E0, tuple(notes))
-
-
-def _inside(wrapper: Record) -> Record:
-    module = wrapper.get(WRAPPED[wrapper.name])
-    if not isinstance(module, Record):
-        raise CaceError(f"its {wrapper.name} is empty")
-    return module
 
 
 def _outputs(potential: object) -> str:

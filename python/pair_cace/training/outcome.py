@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -73,14 +73,13 @@ class Outcome:
             part: [one.store.config_types[k] or "no config_type" for k in one.structures]
             for part, one in self.evaluated.items()
         }
-        by_composition = {part: compositions(one) for part, one in self.found.items()}
-        by_elements = {part: systems(one) for part, one in self.found.items()}
-        if _number(types) > 1:
-            return self.config.data.keys.config_type, types
-        if 1 < _number(by_composition) <= MANY_GROUPS:
-            return "composition", by_composition
-        if 1 < _number(by_elements):
-            return "elements", by_elements
+        for name, groups, most in (
+            (self.config.data.keys.config_type, types, math.inf),
+            ("composition", {p: compositions(one) for p, one in self.found.items()}, MANY_GROUPS),
+            ("elements", {p: systems(one) for p, one in self.found.items()}, math.inf),
+        ):
+            if 1 < len(set().union(*groups.values())) <= most:
+                return name, groups
         return None
 
     def by_group(self) -> dict[str, dict[str, Evaluation]]:
@@ -127,7 +126,3 @@ def _sample(part: Part, config: Config) -> Part:
         return part
     dice = np.random.default_rng([config.training.seed, 2])
     return replace(part, structures=np.sort(dice.choice(part.structures, SAMPLE, replace=False)))
-
-
-def _number(names: Mapping[str, list[str]]) -> int:
-    return len(set().union(*names.values()))

@@ -57,18 +57,14 @@ def compare(
 def lines_of(rows: list[dict[str, Any]]) -> list[str]:
     """The rows of ``compare`` as a table in Markdown, which reads as text, too."""
     head = ["data", "quantity", "parent", "child", "unit"]
-    cells = [
+    lines = [head] + [
         [row["data"], row["quantity"], f"{row['parent']:.3f}", f"{row['child']:.3f}", row["unit"]]
         for row in rows
     ]
-    widths = [max(len(line[k]) for line in [head, *cells]) for k in range(5)]
-
-    def line(values: list[str]) -> str:
-        padded = [
-            text.rjust(width) if k in (2, 3) else text.ljust(width)
-            for k, (text, width) in enumerate(zip(values, widths))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = "|".join("-" * (w + 1) + (":" if k in (2, 3) else "-") for k, w in enumerate(widths))
-    return [line(head), f"|{rule}|", *map(line, cells)]
+    columns = []
+    for name, *cells in zip(*lines):
+        width, is_number = max(map(len, (name, *cells))), name in ("parent", "child")
+        padded = [f"{text:{'>' if is_number else '<'}{width}}" for text in (name, *cells)]
+        rule = "-" * (width + 1) + (":" if is_number else "-")
+        columns.append([f" {padded[0]} ", rule, *(f" {text} " for text in padded[1:])])
+    return [f"|{'|'.join(line)}|" for line in zip(*columns)]
