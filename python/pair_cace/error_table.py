@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .evaluation import Evaluation
+from .files import or_null
 from .spread import share_of_spread, spreads_of
 
 
@@ -19,6 +20,7 @@ class Error:
     rmse: float
     mae: float
     share: float  # RMSE over the spread of the labels; NaN if they have none
+    n_values: int
 
     @property
     def text(self) -> str:
@@ -45,7 +47,8 @@ def error_rows(found: Mapping[str, Evaluation], E0: Mapping[str, float]) -> list
         for quantity, unit, factor, pairs in evaluation.rows():
             row = rows.setdefault((quantity, unit), ErrorRow(quantity, unit, factor, {}))
             share = share_of_spread(quantity, pairs, spreads)
-            row.errors[name] = Error(factor * pairs.rmse, factor * pairs.mae, share)
+            rmse, mae = factor * pairs.rmse, factor * pairs.mae
+            row.errors[name] = Error(rmse, mae, share, pairs.reference.size)
     order = [quantity.name for one in found.values() for quantity in one.quantities]
     return sorted(rows.values(), key=lambda row: order.index(_kind(row.quantity)))
 
@@ -59,9 +62,10 @@ def errors_as_json(rows: list[ErrorRow], name: str) -> dict[str, dict[str, Any]]
             in_GPa = row.unit == "GPa"
             factor = 1.0 if in_GPa else 1.0 / row.factor
             content[f"{row.quantity} in GPa" if in_GPa else row.quantity] = {
-                "rmse": _or_null(factor * error.rmse),
-                "mae": _or_null(factor * error.mae),
-                "share_of_spread": _or_null(error.share),
+                "rmse": or_null(factor * error.rmse),
+                "mae": or_null(factor * error.mae),
+                "share_of_spread": or_null(error.share),
+                "values": error.n_values,
             }
     return content
 
@@ -78,10 +82,6 @@ def digits(value: float) -> str:
 def percent(share: float) -> str:
     """A share for people: "4.5 %"; "12 %" from ten on."""
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
-
-
-def _or_null(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _kind(quantity: str) -> str:

@@ -12,7 +12,7 @@ import torch
 from ase.data import chemical_symbols
 from torch import nn
 
-from .data.graph import Graph
+from .data.graph import Graph, packed
 from .data.labels import Labels
 from .data.reading import Frame
 from .nn.derivatives import predict
@@ -37,6 +37,15 @@ class Pairs:
     @property
     def mae(self) -> float:
         return float(np.mean(np.abs(self.errors)))
+
+    @property
+    def shift(self) -> float:
+        """The constant that would make the mean error vanish if it were taken off predictions."""
+        return float(np.mean(self.errors))
+
+    @property
+    def shifted(self) -> "Pairs":
+        return Pairs(self.reference, self.predicted - self.shift)
 
 
 @dataclass(frozen=True)
@@ -149,17 +158,6 @@ class Evaluation:
         for values in zip(*columns.values(), strict=True):
             yield dict(zip(columns, values))
 
-    @property
-    def energy_shift(self) -> float:
-        """The constant, in eV/atom, that would make the mean energy error vanish."""
-        return float(np.mean(self.energy_per_atom.errors))
-
-    @property
-    def energy_per_atom_shifted(self) -> Pairs:
-        """Energies per atom after subtracting ``energy_shift`` from the predictions."""
-        pairs = self.energy_per_atom
-        return Pairs(pairs.reference, pairs.predicted - self.energy_shift)
-
     def errors(self) -> dict[str, float]:
         """``energy_rmse`` and ``energy_mae`` eV/atom, ``force_...`` eV/Å, ``stress_...`` eV/Å³, and so on."""
         return {
@@ -175,7 +173,7 @@ class Evaluation:
             for unit, factor in quantity.scales if pairs else ():
                 yield quantity.name, unit, factor, pairs
                 if quantity is ENERGY and pairs.reference.size > 1:  # one always fits its own shift
-                    yield "energy, shifted", unit, factor, self.energy_per_atom_shifted
+                    yield "energy, shifted", unit, factor, pairs.shifted
                 if quantity.per_atom:
                     for element, of_element in self.by_element(quantity).items():
                         yield f"{quantity.name} on {element}", unit, factor, of_element
@@ -185,14 +183,9 @@ def graphs_of(
     frames: Sequence[Frame], cutoff: float, max_atoms: int
 ) -> Iterator[tuple[Graph, Labels]]:
     """Consecutive frames joined to graphs of at most ``max_atoms`` atoms, or one larger frame."""
-    batch: list[Frame] = []
-    for frame in [*frames, None]:
-        n_atoms = sum(len(one.atoms) for one in batch)
-        if batch and (frame is None or n_atoms + len(frame.atoms) > max_atoms):
-            graph = Graph.joined([Graph.of(one.atoms, cutoff) for one in batch])
-            yield graph, Labels.joined([Labels.of(one) for one in batch])
-            batch = []
-        batch.append(frame)
+    for batch in packed(frames, lambda frame: len(frame.atoms), max_atoms):
+        graph = Graph.joined([Graph.of(one.atoms, cutoff) for one in batch])
+        yield graph, Labels.joined([Labels.of(one) for one in batch])
 
 
 def evaluate(

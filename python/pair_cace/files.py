@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import pathlib
 import re
@@ -69,11 +70,21 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_json(path: pathlib.Path, content: Any) -> None:
-    """Write ``content`` as JSON, whole or not at all."""
+def write_json(path: pathlib.Path, content: Any, allow_nan: bool = True) -> None:
+    """Write ``content`` as JSON, whole or not at all; ValueError for NaN if that is not allowed."""
     with written_whole(path) as temporary:
-        text = json.dumps(content, indent=2, ensure_ascii=False)
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=allow_nan)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def or_null(value: float) -> float | None:
+    """``value`` as JSON has it: null for NaN and infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def read_json(path: pathlib.Path, absent: Any = None) -> Any:
+    """The content of a JSON file; ``absent`` if there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else absent
 
 
 def sha256_of(path: pathlib.Path) -> str:

@@ -14,7 +14,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from .data.graph import Graph
 from .data.local_density import local_densities
 from .errors import CaceError
-from .io.training_extent import Ranges, TrainingExtent, factor_outside, pair_name, ranges_text
+from .io.training_extent import TrainingExtent, factor_outside, pair_name, ranges_text
 
 CHOICES = ("warn", "stop", "ignore")
 # Distances differ by so little from those in training by chance, and by rounding.
@@ -110,7 +110,10 @@ class OutsideWatch:
                 ("mean density", mean, of_means, MARGIN_OF_MEAN_DENSITY),
             ):
                 if factor_outside(density, known) > margin:
-                    texts[f"{name} {symbol}"] = _density_text(name, symbol, density, known)
+                    texts[f"{name} {symbol}"] = (
+                        f"{name} around {symbol} {density:.4f} atoms/Å³, in training "
+                        f"{ranges_text(known)}"
+                    )
         return texts
 
     def _say(self, texts: dict[str, str]) -> None:
@@ -123,7 +126,3 @@ class OutsideWatch:
         for name in texts.keys() - self._told:
             self._told.add(name)
             warnings.warn(f"{texts[name]}, calculation {self.n_calculations}", stacklevel=2)
-
-
-def _density_text(name: str, symbol: str, density: float, ranges: Ranges) -> str:
-    return f"{name} around {symbol} {density:.4f} atoms/Å³, in training {ranges_text(ranges)}"

@@ -48,16 +48,14 @@ def plot_parity(
             colours = _colours(symbols)
         _panel(axis, shown, quantity.name, unit, error_factor / factor, error_unit, "", colours)
     figure.suptitle(title)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _energy_panel(axis, evaluation: Evaluation, E0: Mapping[str, float]) -> None:
     pairs, moved = energies_after_E0(evaluation, E0), ""
     if pairs.reference.size > 1:
-        shift = float(np.mean(pairs.errors))
-        shifted = Pairs(pairs.reference, pairs.predicted - shift)
-        if shifted.rmse < 0.5 * pairs.rmse:
-            pairs, moved = shifted, f" after a shift of {-shift:.4g} eV/atom"
+        if pairs.shifted.rmse < 0.5 * pairs.rmse:
+            pairs, moved = pairs.shifted, f" after a shift of {-pairs.shift:.4g} eV/atom"
     known = np.isfinite(evaluation.labels["energies"])
     colours = _colours(np.array(compositions(evaluation))[known])
     name = "energy after E0" if any(E0.values()) else "energy"
@@ -115,7 +113,7 @@ def plot_learning_curve(rows: list[dict[str, float]], path: pathlib.Path) -> Non
             if after["phase"] != before["phase"]:
                 axis.axvline(after["epoch"] + 0.5, color="0.8", linewidth=1, zorder=0)
         axis.legend()
-    _save(figure, path)
+    save(figure, path)
 
 
 def plot_learning_curves(runs: Mapping[str, list[dict[str, float]]], path: pathlib.Path) -> None:
@@ -128,7 +126,7 @@ def plot_learning_curves(runs: Mapping[str, list[dict[str, float]]], path: pathl
             _curve(axis, rows, "valid", quantity, label=name, **style)
         axis.legend(fontsize="small")
     figure.suptitle("validation; thin: training")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _curve_axes(quantities: list[Quantity], height: float = 3.6):
@@ -152,7 +150,8 @@ def _curve(axis, rows: list[dict[str, float]], part: str, quantity: Quantity, **
     axis.plot(epochs, [factor * row[column] for row in rows], **style)
 
 
-def _save(figure, path: pathlib.Path) -> None:
+def save(figure, path: pathlib.Path) -> None:
+    """Write a figure, whole or not at all, in the format that the name of the file says."""
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix.lstrip(".") or "png")
     plt.close(figure)

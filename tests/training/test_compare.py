@@ -110,8 +110,8 @@ def test_a_run_that_is_still_going(runs, tmp_path):
     going, new, longer = read_runs([tmp_path / name for name in ("going", "new", "longer")])
     best = min(going.rows, key=lambda row: row["score"])
     assert going.valid_error(FORCE) == best["valid_force_rmse (eV/A)"]
-    assert going.test_error(FORCE) is None and going.elements == ("Cu", "Au")
-    assert new.valid_error(FORCE) is None and new.minutes is None and new.elements is None
+    assert going.test_error(FORCE) is None and going.model.elements == ("Cu", "Au")
+    assert new.valid_error(FORCE) is None and new.minutes is None and new.model is None
     assert longer.report is None  # its report is of three epochs
     said = warnings([going, new, longer])
     assert "going: 3 of 3 epochs; running or interrupted, no report yet" in said

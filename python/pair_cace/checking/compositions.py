@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 LEAST_WITHIN = 10  # frames beyond the first of every composition, for a constant for each
-LEAST_SHARED = (
-    4  # frames of a composition that are compared; of fewer, each says too much of the others
-)
+# Frames of a composition that are compared; of fewer, each says too much of the others.
+LEAST_SHARED = 4
 
 
 class Compositions:

@@ -12,16 +12,6 @@ from .slopes import ENERGY_FACTORS, STRESS_FACTORS, Slope, explanations, plausib
 SLACK = 2.5  # slopes of stress against a linear potential are off by less
 LEAST_STRESS_CORRELATION = 0.6
 LARGE_STRESS = 3.0  # eV/Å³, 480 GPa; no set of solids has half of its frames above it
-_REMEDIES = {
-    "energies in Hartree": "multiply energies by 27.2114",
-    "energies in Rydberg": "multiply energies by 13.6057",
-    "energies in kcal/mol": "multiply energies by 0.0433641",
-    "energies in kJ/mol": "multiply energies by 0.0103643",
-    "positions in Bohr": "multiply positions and cells by 0.529177",
-    "forces per Bohr rather than per Å": "multiply forces by 1.88973",
-    "forces in Hartree/Bohr": "multiply forces by 51.4221",
-    "forces in kcal/mol/Å": "multiply forces by 0.0433641",
-}
 
 
 def probe_findings(probe: Probe | None) -> list[Finding]:
@@ -76,11 +66,12 @@ def _energy_findings(negative: bool, names: list[str], measured: str) -> list[Fi
         found.append(Finding("force-sign", "warning", text))
     if names:
         probable = " or ".join(f"{name} (factor {ENERGY_FACTORS[name]:.3g})" for name in names)
+        kind, factor = names[0].split()[0], ENERGY_FACTORS[names[0]]
+        what = "positions and cells" if kind == "positions" else kind
         text = (
             f"energies and forces do not go together: {measured}; probably {probable}: "
-            f"{_REMEDIES[names[0]]}"
+            f"multiply {what} by {1.0 / factor if kind == 'energies' else factor:.6g}"
         )
-        kind = names[0].split()[0]
         code = {"energies": "energy-unit", "positions": "length-unit", "forces": "force-unit"}[kind]
         found.append(Finding(code, "warning", text))
     return found
@@ -102,8 +93,9 @@ def stress_findings(
         return []
     factors = STRESS_FACTORS | {"eV, a virial rather than a stress": mean_volume}
     names = explanations(slope, factors, slack)
-    measured = f"stress against {source} has a slope of {_number(slope, sign)}, which should be 1"
-    flipped = slope.value * sign < 0
+    value = slope.value * sign
+    measured = f"stress against {source} has a slope of {value:.3g}, which should be 1"
+    flipped = value < 0
     found = []
     if flipped:
         text = (
@@ -136,7 +128,3 @@ def large_stress(largest: np.ndarray) -> list[Finding]:
         "160 GPa; it is probably in GPa (divide by 160.2), kbar (divide by 1602), or a virial in eV"
     )
     return [Finding("stress-unit", "warning", text)]
-
-
-def _number(slope: Slope, sign: float = 1.0) -> str:
-    return f"{slope.value * sign:.3g}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..composition import compositions
+from ..composition import atom_counts, compositions
 from ..evaluation import Evaluation
 from .compositions import Compositions
 from .consistency import energy_findings, stress_findings
@@ -51,7 +51,7 @@ def slopes(evaluation: Evaluation) -> Slopes:
     """The slopes of an evaluation, robust against a few frames far off."""
     n_atoms = evaluation.atoms_of_frames.astype(np.float64)
     known = np.isfinite(evaluation.labels["energies"]) & (n_atoms > 1)
-    within = Compositions(_counts(evaluation)[known]) if known.any() else None
+    within = Compositions(atom_counts(evaluation)[1][known]) if known.any() else None
     energy = None
     if within:
         reference, predicted = (
@@ -107,12 +107,3 @@ def offsets(evaluations: Sequence[Evaluation], names: Sequence[str]) -> list[Fin
     formulas = [f"{n} {x}" for e in evaluations for n, x in zip(e.atoms_of_frames, compositions(e))]
     known = np.flatnonzero(np.isfinite(errors))
     return offset_between([names[k] for k in known], [formulas[k] for k in known], errors[known])
-
-
-def _counts(evaluation: Evaluation) -> np.ndarray:
-    """(S, elements) atoms of every element."""
-    elements, index = np.unique(evaluation.species, return_inverse=True)
-    frames = np.repeat(np.arange(evaluation.n_frames), evaluation.atoms_of_frames)
-    counts = np.zeros((evaluation.n_frames, len(elements)))
-    np.add.at(counts, (frames, index), 1.0)
-    return counts

@@ -7,9 +7,9 @@ from collections import defaultdict
 import numpy as np
 
 from .finding import Finding, counted, listed
-from .fingerprint import RELATIVE
 from .survey import Survey
 
+RELATIVE = 3e-6  # of fingerprints; those of structures as files with 8 digits keep them differ less
 SAME_ENERGY = 1e-4  # eV/atom; of frames that are the same, from other runs of the same calculation
 OTHER_ENERGY = 5e-3  # eV/atom; more than what atoms beyond the cutoff bring
 

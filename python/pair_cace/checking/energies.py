@@ -22,21 +22,18 @@ APART_OF_MANY, BETWEEN_OF_MANY = 4.0, 0.06
 LEAST_SHARE = 0.1  # of the smaller group
 
 
-def element_energies(survey: Survey) -> np.ndarray:
-    """(elements,) E0 by least squares, eV; isolated atoms are not in the fit if there are others."""
-    energies, counts = survey.column("energies"), survey.counts
-    n_atoms = counts.sum(axis=1)
+def energies_left(survey: Survey) -> np.ndarray:
+    """(S,) energies per atom after E0 by least squares, eV/atom; NaN where there is no label.
+
+    Isolated atoms are not in the fit if there are others.
+    """
+    n_atoms = survey.counts.sum(axis=1)
+    energies, shares = survey.column("energies") / n_atoms, survey.counts / n_atoms[:, None]
     known = np.isfinite(energies)
     bonded = known & (survey.column("neighbors") > 0)
-    known = bonded if bonded.any() else known
-    shares = counts[known] / n_atoms[known, None]
-    return np.linalg.lstsq(shares, energies[known] / n_atoms[known], rcond=1e-8)[0]
-
-
-def energies_left(survey: Survey) -> np.ndarray:
-    """(S,) energies per atom after E0, eV/atom; NaN where there is no label."""
-    counts = survey.counts
-    return (survey.column("energies") - counts @ element_energies(survey)) / counts.sum(axis=1)
+    fitted = bonded if bonded.any() else known
+    E0 = np.linalg.lstsq(shares[fitted], energies[fitted], rcond=1e-8)[0]
+    return energies - shares @ E0
 
 
 def constant_energies(survey: Survey) -> list[Finding]:
@@ -52,20 +49,17 @@ def constant_energies(survey: Survey) -> list[Finding]:
     return [Finding("constant-energy", "warning", text)]
 
 
-def far_frames(
-    survey: Survey, residuals: dict[str, float], reference: list[float]
-) -> list[Finding]:
+def far_frames(survey: Survey, residuals: dict[str, float]) -> list[Finding]:
     """Frames whose energy is far from the rest of their composition, though their structure is not.
 
     residuals   of the frames that a probe has seen, by name, eV/atom: what structure does not explain
-    reference   those of all of them, for their spread
     """
     energies = survey.column("energies") / survey.column("n_atoms")
     looks = [
         np.log(np.maximum(survey.column(name), 1e-6))
         for name in ("volumes", "closest", "nearest", "largest_force")
     ]
-    spread = 1.4826 * float(np.median(np.abs(reference))) if reference else np.nan
+    spread = 1.4826 * float(np.median(np.abs(list(residuals.values())))) if residuals else np.nan
     found = []
     for group in survey.groups.values():
         group = group[np.isfinite(energies[group])]
@@ -164,11 +158,10 @@ def offset_between(names: list[str], formulas: list[str], errors: np.ndarray) ->
     groups: dict[str, list[int]] = {}
     for k, formula in enumerate(formulas):
         groups.setdefault(formula, []).append(k)
-    sizes, outside, n_compared = _in_large_groups(groups, errors)
-    if not sizes:
-        sizes, outside, n_compared = _in_pairs(groups, errors)
-    if not sizes:
+    found = _in_large_groups(groups, errors) or _in_pairs(groups, errors)
+    if found is None:
         return []
+    sizes, outside, n_compared = found
     fewer = [names[k] for k in sorted(outside)]
     text = (
         f"two groups of frames whose energies differ by about {np.median(sizes):.2g} eV (in all, not "
@@ -180,14 +173,14 @@ def offset_between(names: list[str], formulas: list[str], errors: np.ndarray) ->
     return [Finding("energy-offset", "warning", text, tuple(fewer))]
 
 
-def _in_large_groups(groups, errors) -> tuple[list[float], list[int], int]:
+def _in_large_groups(groups, errors) -> tuple[list[float], list[int], int] | None:
     """Sizes of offsets in compositions of many frames, the fewer frames, and frames compared."""
     large = [np.array(g) for g in groups.values() if len(g) >= 2 * LEAST_IN_GROUP]
     found = [(group, two_groups(errors[group])) for group in large]
     hits = [(group, offset) for group, offset in found if offset]
     n_compared = sum(len(group) for group, _ in hits)
     if n_compared < 0.3 * sum(map(len, large)) or n_compared == 0:
-        return [], [], 0
+        return None
     outside = []
     for group, offset in hits:
         upper_is_less = offset.upper.mean() <= 0.5
@@ -195,15 +188,15 @@ def _in_large_groups(groups, errors) -> tuple[list[float], list[int], int]:
     return [offset.size for _, offset in hits], outside, n_compared
 
 
-def _in_pairs(groups, errors) -> tuple[list[float], list[int], int]:
+def _in_pairs(groups, errors) -> tuple[list[float], list[int], int] | None:
     """As ``_in_large_groups``, from differences of pairs: either about nothing, or the offset."""
     pairs = [pair for g in groups.values() for pair in zip(g[0::2], g[1::2])]
     if len(pairs) < 2 * LEAST_IN_GROUP:
-        return [], [], 0
+        return None
     differences = np.array([abs(errors[a] - errors[b]) for a, b in pairs])
     offset = two_groups(differences, BETWEEN_OF_MANY)
     if offset is None or np.median(differences[~offset.upper]) > 0.3 * offset.size:
-        return [], [], 0
+        return None
     size = float(np.median(differences[offset.upper]))
     outside, n_compared = [], 0
     for group in groups.values():

@@ -33,6 +33,10 @@ class Inspection:
     probe: Probe | None
     findings: list[Finding]  # warnings first
 
+    @property
+    def warnings(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity == "warning"]
+
 
 def survey_of(frames: Iterable[tuple[str, Frame]], cutoff: float) -> Survey:
     """The survey of frames that come with the part that they belong to; ``cutoff`` in Å."""
@@ -69,7 +73,7 @@ def inspect(
         residuals = {}
         if probed is not None:
             residuals = dict(zip((r.name for r in probed.records), probed.residuals.tolist()))
-        found += far_frames(survey, residuals, list(residuals.values()))
+        found += far_frames(survey, residuals)
     found += [*close_atoms(survey), *boundary_findings(survey)]
     if with_duplicates:
         found += duplicate_findings(survey, same_frames(survey))

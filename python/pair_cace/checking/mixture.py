@@ -15,10 +15,8 @@ def moved_together(errors: np.ndarray, groups: np.ndarray) -> np.ndarray:
     if shared.sum() < 4:
         return np.zeros_like(errors)
     members = [np.flatnonzero(groups == g) for g in np.unique(groups[shared])]
-    centered = np.zeros_like(errors)
-    for group in members:
-        centered[group] = errors[group] - np.median(errors[group])
-    size = 2.0 * float(np.sqrt(np.mean(centered[shared] ** 2)))
+    centered = np.concatenate([errors[group] - np.median(errors[group]) for group in members])
+    size = 2.0 * float(np.sqrt(np.mean(centered**2)))
     upper = np.zeros(len(errors))
     for _ in range(20):
         before, differences = upper.copy(), []
@@ -42,13 +40,10 @@ def _best_split(values: np.ndarray, size: float) -> tuple[np.ndarray, float, flo
     order = np.argsort(values)
     ordered = values[order]
     sums, squares = np.cumsum(ordered), np.cumsum(ordered**2)
-    best, n_low = np.inf, n
-    for k in range(1, n + 1):  # the k lowest stay
-        moved_sum = sums[-1] - size * (n - k)
-        moved_squares = squares[-1] - 2 * size * (sums[-1] - sums[k - 1]) + size**2 * (n - k)
-        cost = moved_squares - moved_sum**2 / n
-        if cost < best:
-            best, n_low = cost, k
+    n_moved = np.arange(n)[::-1]  # all but the k = 1 … n lowest
+    moved_sums = sums[-1] - size * n_moved
+    moved_squares = squares[-1] - 2 * size * (sums[-1] - sums) + size**2 * n_moved
+    n_low = 1 + int(np.argmin(moved_squares - moved_sums**2 / n))
     upper = np.zeros(n)
     upper[order[n_low:]] = 1.0
     if n_low == n:

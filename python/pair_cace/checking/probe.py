@@ -24,9 +24,8 @@ PRIOR = 1e-2  # ridge of the parameters, (eV/Å)²
 LEAST_FRAMES = 20
 LEAST_LEFT = 15  # frames beyond the constants of compositions, for a verdict on energies
 POOR = 0.4  # misfit of energies from which on two groups of them are looked for
-CLEAR = (
-    0.2  # what two groups leave of the spread, if they explain it; of one normal distribution, 0.6
-)
+# What two groups leave of the spread, if they explain it; of one normal distribution, 0.6.
+CLEAR = 0.2
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,11 @@ class Probe:
     records: list[Record]
     force_scale: float  # rms, eV/Å
     force_misfit: float  # of a fit to forces alone
-    misfits: dict[
-        str, Misfit
-    ]  # "" if nothing is wrong; names of ``ENERGY_FACTORS`` after "" or "-"
+    # By mistake: "" if nothing is wrong; names of ``ENERGY_FACTORS`` after "" or "-".
+    misfits: dict[str, Misfit]
     mistake: str | None  # key of ``misfits`` that explains the data much better than ""
     factor: float  # what energies are taken to be too large by
-    residuals: (
-        np.ndarray
-    )  # (F,) energies less their fit, without the part of the composition, eV/atom
+    residuals: np.ndarray  # (F,) eV/atom, energies less their fit and the part of the composition
     stress_slope: Slope | None  # reference against fit
     mean_volume: float  # Å³
 

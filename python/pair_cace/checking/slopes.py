@@ -8,7 +8,7 @@ and r the correlation. The better the model, the narrower the interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ase.units
@@ -95,20 +95,13 @@ def explanations(slope: Slope | None, factors: Mapping[str, float], slack: float
     if low / slack <= 1.0 <= high * slack:
         return []
     near = slack**0.5
-    inside = [name for name, factor in factors.items() if low / near <= factor <= high * near]
-    return nearest_names(abs(slope.value), inside, factors, 0.1)
-
-
-def nearest_names(
-    value: float, names: Sequence[str], factors: Mapping[str, float], tolerance: float
-) -> list[str]:
-    """Of ``names``, that with the factor nearest to ``value``, and a second if as near.
-
-    tolerance   in the logarithm
-    """
-    off = {name: abs(np.log(factors[name] / value)) for name in names}
-    nearest = sorted(names, key=off.__getitem__)
-    return [name for name in nearest if off[name] <= off[nearest[0]] + tolerance][:2]
+    off = {
+        name: abs(np.log(factor / abs(slope.value)))
+        for name, factor in factors.items()
+        if low / near <= factor <= high * near
+    }
+    nearest = sorted(off, key=off.__getitem__)
+    return [name for name in nearest if off[name] <= off[nearest[0]] + 0.1][:2]
 
 
 def plausible_energy_factors(force_scale: float) -> dict[str, float]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ase
 import ase.units
 import numpy as np
-from ase.data import chemical_symbols
 
 from ..data.neighbors import neighbor_list
 from ..data.reading import Frame
 from .finding import Finding, counted, listed
-from .record import Record, nearest_of_atoms
+from .record import Record, record_of
 from .survey import Survey
 
 NOBLE_GASES = {2, 10, 18, 36, 54, 86}
@@ -20,6 +21,8 @@ SPILLED = 1.3  # extent of the atoms over that of the cell, from which on they l
 TOO_CLOSE = 0.5
 FEW_NEIGHBORS = 6.0
 FAR_SIGHT = 8.0  # Å; what a structure has to offer to a cutoff
+REACH_ALONE = 6.0  # Å; neighbours of atoms without their images
+REACH_REPEATED = 4.0  # Å; neighbours of atoms with the images that they would have
 ENOUGH = 0.75  # of what there is: nothing is missed
 
 
@@ -30,65 +33,53 @@ def structure_notes(frame: Frame, record: Record) -> list[str]:
     the atoms fill such a cell; "cell overlap" if periodic images overlap although the atoms of the frame
     do not, and "cell overlap, stretched" if these are as far apart as in Bohr.
     """
-    atoms, notes = frame.atoms, []
+    atoms = frame.atoms
     if len(atoms) == 1 and len(record.senders) == 0:
         return ["isolated atom"]
-    notes.append("periodic" if atoms.pbc.any() else "not periodic")
     if not atoms.pbc.any():
+        notes = ["not periodic"]
         if atoms.cell.rank == 3:
             notes.append("cell without pbc")
-            if len(atoms) > 1 and _fills_cell(atoms, record):
+            if len(atoms) > 1 and _fills_cell(frame, record):
                 notes.append("cell fits")
-    elif not atoms.pbc.all():
-        notes.append("part of pbc")
-    if atoms.pbc.any():
-        nearest, beyond = float(np.median(record.nearest)), _reach_over_cell(atoms)
-        if nearest < 0.62 or beyond > SPILLED:
-            alone = float(np.median(_nearest_without_images(atoms)))
-            if nearest < 0.62 and alone > 1.2 * nearest:
-                notes.append("cell overlap")
-            if alone > 1.2 * nearest and STRETCHED[0] <= alone <= STRETCHED[1]:
-                notes.append("cell overlap, stretched")
+        return notes
+    notes = ["periodic"] if atoms.pbc.all() else ["periodic", "part of pbc"]
+    nearest, beyond = float(np.median(record.nearest)), _reach_over_cell(atoms)
+    if nearest < 0.62 or beyond > SPILLED:
+        free = replace(frame, atoms=ase.Atoms(atoms.numbers, atoms.positions))
+        alone = float(np.median(record_of(free, record.part, REACH_ALONE).nearest))
+        if nearest < 0.62 and alone > 1.2 * nearest:
+            notes.append("cell overlap")
+        if alone > 1.2 * nearest and STRETCHED[0] <= alone <= STRETCHED[1]:
+            notes.append("cell overlap, stretched")
     return notes
 
 
 def _reach_over_cell(atoms: ase.Atoms) -> float:
     """Extent of the atoms over that of the cell, along the periodic direction where it is least."""
-    cell = atoms.cell.complete()
-    fractions = np.linalg.solve(cell.array.T, atoms.positions.T).T
+    fractions = atoms.get_scaled_positions(wrap=False)
     return float(np.ptp(fractions, axis=0)[atoms.pbc].min())
 
 
-def _fills_cell(atoms: ase.Atoms, record: Record) -> bool:
+def _fills_cell(frame: Frame, record: Record) -> bool:
     """Whether pbc would bring atoms as near as neighbours are, and not nearer, on all sides."""
-    reach = 4.0
-    periodic = neighbor_list(atoms.positions, atoms.cell.array, np.ones(3, dtype=bool), reach)
-    senders, receivers, vectors = periodic
-    radii = ase.data.covalent_radii[atoms.numbers]
-    relative = np.linalg.norm(vectors, axis=1) / (radii[senders] + radii[receivers])
-    straight = atoms.positions[receivers] - atoms.positions[senders]
-    shifts = np.rint((vectors - straight) @ np.linalg.pinv(atoms.cell.array)).astype(int)
-    images = shifts.any(axis=1)
-    sides = np.unique(np.nonzero(shifts[images])[1])
-    return len(sides) == 3 and relative[images].min() > 0.7 * min(1.0, float(record.nearest.min()))
-
-
-def _nearest_without_images(atoms: ase.Atoms) -> np.ndarray:
-    reach = 6.0
-    senders, receivers, vectors = neighbor_list(
-        atoms.positions, np.zeros((3, 3)), np.zeros(3, dtype=bool), reach
-    )
-    radii = ase.data.covalent_radii[atoms.numbers]
-    relative = np.linalg.norm(vectors, axis=1) / (radii[senders] + radii[receivers])
-    return nearest_of_atoms(receivers, relative, len(atoms))
+    atoms = frame.atoms.copy()
+    atoms.pbc = True
+    repeated = record_of(replace(frame, atoms=atoms), record.part, REACH_REPEATED)
+    straight = atoms.positions[repeated.receivers] - atoms.positions[repeated.senders]
+    shifts = (repeated.vectors - straight) @ np.linalg.pinv(atoms.cell.array)
+    images = np.rint(shifts).any(axis=1)
+    sides = np.unique(np.nonzero(np.rint(shifts[images]))[1])
+    closest = repeated.relative_distances[images].min(initial=np.inf)
+    return len(sides) == 3 and closest > 0.7 * min(1.0, float(record.nearest.min()))
 
 
 def length_findings(survey: Survey) -> list[Finding]:
     """A warning if lengths are probably in another unit."""
     stretched = survey.notes["cell overlap, stretched"]
     if len(stretched) > 0.5 * len(survey):
-        return [_units("positions are probably in Bohr, and cells in Å: atoms lie outside of their cells",
-                       "positions", survey)]  # fmt: skip
+        what = "positions are probably in Bohr, and cells in Å: atoms lie outside of their cells"
+        return [_units(what, "positions")]
     overlap = survey.notes["cell overlap"]
     if len(overlap) > 0.5 * len(survey):
         text = (
@@ -103,9 +94,11 @@ def length_findings(survey: Survey) -> list[Finding]:
         return []
     usual = float(np.median(nearest))
     if STRETCHED[0] <= usual <= STRETCHED[1]:
-        return [_units(f"nearest neighbours are at {usual:.2f} of the sum of covalent radii, where bonds "
-                       "and metals have 0.7 to 1.3: positions and cells are probably in Bohr (1.89)",
-                       "positions and cells", survey)]  # fmt: skip
+        what = (
+            f"nearest neighbours are at {usual:.2f} of the sum of covalent radii, where bonds "
+            "and metals have 0.7 to 1.3: positions and cells are probably in Bohr (1.89)"
+        )
+        return [_units(what, "positions and cells")]
     if usual <= SQUEEZED[1]:
         reason = (
             "they were probably divided by 1.89, as if they had been in Bohr"
@@ -120,7 +113,7 @@ def length_findings(survey: Survey) -> list[Finding]:
     return []
 
 
-def _units(what: str, which: str, survey: Survey) -> Finding:
+def _units(what: str, which: str) -> Finding:
     text = (
         f"{what}; multiply {which} by {ase.units.Bohr:.5f} (and see whether energies and forces are "
         "in Hartree and Hartree/Bohr, too)"
@@ -145,10 +138,7 @@ def close_atoms(survey: Survey) -> list[Finding]:
 
 def neighbor_findings(survey: Survey) -> list[Finding]:
     """A warning if the cutoff sees few neighbours though there are more to see."""
-    atoms = {z: n for z, n in survey.atoms_of.items()}
-    mean = {z: survey.neighbors_of[z] / n for z, n in atoms.items()}
-    isolated = len(survey.notes["isolated atom"])
-    n_atoms = sum(atoms.values()) - isolated
+    n_atoms = sum(survey.atoms_of.values()) - len(survey.notes["isolated atom"])
     if n_atoms <= 0:
         return []
     overall = sum(survey.neighbors_of.values()) / n_atoms
@@ -158,7 +148,7 @@ def neighbor_findings(survey: Survey) -> list[Finding]:
     offered = np.nanmean(offered) if np.isfinite(offered).any() else np.inf
     if overall >= ENOUGH * offered:
         return []
-    by_element = ", ".join(f"{chemical_symbols[z]} {n:.1f}" for z, n in sorted(mean.items()))
+    by_element = ", ".join(f"{symbol} {n:.1f}" for symbol, n in survey.mean_neighbors().items())
     text = (
         f"with a cutoff of {survey.cutoff:g} Å an atom has {overall:.1f} neighbours on average "
         f"({by_element}), fewer than six; within {FAR_SIGHT:g} Å there are {offered:.0f}: take a "

@@ -5,15 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import chemical_symbols, covalent_radii
 
-from .fingerprint import fingerprint
 from .record import Record
 
 SAMPLE_FRAMES = 600
 SAMPLE_ATOMS = 40_000
+
+
+class NearestPair(NamedTuple):
+    """Two elements, and how near they come to each other."""
+
+    name: str  # "H-O"
+    distance: float  # Å
+    radii: float  # sum of the covalent radii, Å
+    frame: int
+
+    @property
+    def relative(self) -> float:
+        return self.distance / self.radii
 
 
 class Survey:
@@ -76,7 +89,7 @@ class Survey:
             "lonely": len(record.numbers) - int(has_neighbors.sum()),
             "offered": offered,
             "neighbors": len(record.senders) / len(record.numbers),
-            "fingerprints": fingerprint(record, self.cutoff),
+            "fingerprints": record.fingerprint(self.cutoff),
         }
         for name, value in columns.items():
             self._columns[name].append(value)
@@ -142,6 +155,20 @@ class Survey:
             found[formula].append(frame)
         ordered = sorted(found, key=lambda formula: -len(found[formula]))
         return {formula: np.array(found[formula]) for formula in ordered}
+
+    def nearest_pairs(self) -> list[NearestPair]:
+        """All pairs of elements that are neighbours, the relatively closest first."""
+        found = []
+        for pair, (distance, frame) in self.pair_distances.items():
+            name = "-".join(chemical_symbols[z] for z in pair)
+            found.append(
+                NearestPair(name, distance, float(covalent_radii[list(pair)].sum()), frame)
+            )
+        return sorted(found, key=lambda pair: pair.relative)
+
+    def mean_neighbors(self) -> dict[str, float]:
+        """Of an atom, by element."""
+        return {chemical_symbols[z]: self.neighbors_of[z] / self.atoms_of[z] for z in self.elements}
 
     @property
     def has_energies(self) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols, covalent_radii
 
+from ..files import or_null
 from .energies import energies_left
-from .finding import counted
+from .finding import counted, listed
 from .forces import largest_forces
 from .inspection import Inspection
 from .survey import Survey
@@ -26,11 +28,9 @@ def short_lines(inspection: Inspection) -> list[str]:
     if survey.has_forces:
         lines.append(_force_line(survey))
     stress = _stress_line(survey)
-    closest = min(survey.pair_distances.items(), key=lambda one: _relative(*one), default=None)
-    if closest:
-        pair, (distance, _) = closest
+    for pair in survey.nearest_pairs()[:1]:
         stress += (
-            f"; closest: {_pair_name(pair)} {distance:.2f} Å, {_relative(*closest):.2f} of the sum of "
+            f"; closest: {pair.name} {pair.distance:.2f} Å, {pair.relative:.2f} of the sum of "
             "covalent radii"
         )
     return [*lines, f"{stress}; {_neighbors_line(survey)}"]
@@ -40,13 +40,12 @@ def long_lines(inspection: Inspection) -> list[str]:
     """The summary, with histogram, worst frames and all pairs of elements; without the findings."""
     survey = inspection.survey
     lines = [_frames_line(survey)]
-    for part in dict.fromkeys(survey.parts):
-        lines.append(f"  {part}: {counted(survey.parts.count(part))}")
-    lines.append(f"compositions: {_compositions(survey)}")
-    kinds = {kind: survey.config_types.count(kind) for kind in dict.fromkeys(survey.config_types)}
-    if set(kinds) != {None}:
-        named = sorted(((k or "none", n) for k, n in kinds.items()), key=lambda one: -one[1])
-        lines.append("config types: " + _first(f"{name} ({n})" for name, n in named))
+    for part, n in Counter(survey.parts).items():
+        lines.append(f"  {part}: {counted(n)}")
+    lines.append(f"compositions: {_with_numbers(Counter(survey.formulas))}")
+    if any(survey.config_types):
+        kinds = Counter(kind or "none" for kind in survey.config_types)
+        lines.append(f"config types: {_with_numbers(kinds)}")
     lines.append(f"boundaries: {_boundaries(survey)}")
     if survey.has_energies:
         lines += ["", _energy_line(survey), *_histogram(survey)]
@@ -55,18 +54,13 @@ def long_lines(inspection: Inspection) -> list[str]:
         lines += [f"    {force:9.3f} eV/Å  {name}" for name, force in largest_forces(survey)]
     lines += ["", _stress_line(survey)]
     lines += ["", f"nearest distances up to {survey.cutoff:g} Å (over the sum of covalent radii):"]
-    pairs = sorted(survey.pair_distances.items(), key=lambda one: _relative(*one))
-    for pair, (distance, frame) in pairs[:MOST_PAIRS]:
-        relative = _relative(pair, (distance, frame))
-        lines.append(
-            f"  {_pair_name(pair):8} {distance:6.3f} Å  {relative:5.2f}  {survey.names[frame]}"
-        )
+    pairs = survey.nearest_pairs()
+    for pair in pairs[:MOST_PAIRS]:
+        found_in = survey.names[pair.frame]
+        lines.append(f"  {pair.name:8} {pair.distance:6.3f} Å  {pair.relative:5.2f}  {found_in}")
     if len(pairs) > MOST_PAIRS:
         lines.append(f"  and {len(pairs) - MOST_PAIRS} more pairs of elements")
-    by_element = ", ".join(
-        f"{chemical_symbols[z]} {survey.neighbors_of[z] / survey.atoms_of[z]:.1f}"
-        for z in survey.elements
-    )
+    by_element = ", ".join(f"{symbol} {n:.1f}" for symbol, n in survey.mean_neighbors().items())
     return [*lines, "", f"{_neighbors_line(survey)} ({by_element})"]
 
 
@@ -78,32 +72,26 @@ def as_values(inspection: Inspection) -> dict[str, Any]:
     return {
         "n_frames": len(survey),
         "n_atoms": int(survey.column("n_atoms").sum()),
-        "parts": {part: survey.parts.count(part) for part in dict.fromkeys(survey.parts)},
+        "parts": dict(Counter(survey.parts)),
         "elements": dict(zip(survey.symbols, (survey.atoms_of[z] for z in survey.elements))),
-        "compositions": {formula: len(group) for formula, group in survey.groups.items()},
+        "compositions": dict(Counter(survey.formulas).most_common()),
         "cutoff": survey.cutoff,
         "energy": _described(left),
         "force": {
-            "rms": _or_none(_force_rms(survey)),
+            "rms": or_null(_force_rms(survey)),
             "largest": [{"frame": name, "force": f} for name, f in largest_forces(survey)],
         },
         "stress": {
             "frames": int(np.isfinite(survey.column("largest_stress")).sum()),
-            "rms": _or_none(_rms(survey.column("stress_squares"))),
-            "largest": _or_none(_largest(survey.column("largest_stress"))),
+            "rms": or_null(_rms(survey.column("stress_squares"))),
+            "largest": or_null(_largest(survey.column("largest_stress"))),
         },
         "nearest": {
-            _pair_name(pair): {"distance": distance, "relative": _relative(pair, (distance, frame)),
-                               "frame": survey.names[frame]}
-            for pair, (distance, frame) in survey.pair_distances.items()
+            pair.name: {"distance": pair.distance, "relative": pair.relative,
+                        "frame": survey.names[pair.frame]}
+            for pair in survey.nearest_pairs()
         },
-        "neighbors": {
-            "mean": _mean_neighbors(survey),
-            "by_element": {
-                chemical_symbols[z]: survey.neighbors_of[z] / survey.atoms_of[z]
-                for z in survey.elements
-            },
-        },
+        "neighbors": {"mean": _mean_neighbors(survey), "by_element": survey.mean_neighbors()},
         "quick_fit": probe and {
             "frames": len(probe.records),
             "force_misfit": probe.force_misfit,
@@ -111,10 +99,7 @@ def as_values(inspection: Inspection) -> dict[str, Any]:
             "energy_factor": float(probe.factor),
             "stress_slope": probe.stress_slope and float(probe.stress_slope.value),
         },
-        "findings": [
-            {"code": f.code, "severity": f.severity, "text": f.text, "frames": list(f.frames)}
-            for f in inspection.findings
-        ],
+        "findings": [dataclasses.asdict(finding) for finding in inspection.findings],
     }  # fmt: skip
 
 
@@ -128,31 +113,24 @@ def _frames_line(survey: Survey) -> str:
     )
 
 
-def _compositions(survey: Survey) -> str:
-    return _first(f"{formula} ({len(group)})" for formula, group in survey.groups.items())
-
-
-def _first(words, most: int = 8) -> str:
-    words = list(words)
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
+def _with_numbers(names: Counter[str]) -> str:
+    return listed([f"{name} ({n})" for name, n in names.most_common()], 8)
 
 
 def _boundaries(survey: Survey) -> str:
-    notes = survey.notes
-    words = []
-    periodic = len(notes["periodic"]) - len(notes["part of pbc"])
-    for n, what in (
-        (periodic, "periodic"),
-        (len(notes["part of pbc"]), "periodic in some directions"),
-        (len(notes["not periodic"]), "not periodic"),
-        (len(notes["isolated atom"]), "isolated atoms"),
-    ):
-        if n:
-            words.append(f"{counted(n)} {what}" if what != "isolated atoms" else f"{n} {what}")
-        if n and what == "not periodic" and notes["cell without pbc"]:
-            words[-1] += f", {len(notes['cell without pbc'])} of them with a cell that is not used"
-    return "; ".join(words)
+    partly, free, unused, isolated = (
+        len(survey.notes[kind])
+        for kind in ("part of pbc", "not periodic", "cell without pbc", "isolated atom")
+    )
+    periodic = len(survey.notes["periodic"]) - partly
+    with_cell = f", {unused} of them with a cell that is not used" if unused else ""
+    words = {
+        f"{counted(periodic)} periodic": periodic,
+        f"{counted(partly)} periodic in some directions": partly,
+        f"{counted(free)} not periodic{with_cell}": free,
+        f"{isolated} isolated atoms": isolated,
+    }
+    return "; ".join(text for text, n in words.items() if n)
 
 
 def _energy_line(survey: Survey) -> str:
@@ -226,14 +204,6 @@ def _largest(values: np.ndarray) -> float:
     return float(known.max()) if len(known) else np.nan
 
 
-def _relative(pair: tuple[int, int], nearest: tuple[float, int]) -> float:
-    return nearest[0] / float(covalent_radii[list(pair)].sum())
-
-
-def _pair_name(pair: tuple[int, int]) -> str:
-    return "-".join(chemical_symbols[z] for z in pair)
-
-
 def _described(values: np.ndarray) -> dict[str, float] | None:
     values = values[np.isfinite(values)]
     if len(values) == 0:
@@ -241,7 +211,3 @@ def _described(values: np.ndarray) -> dict[str, float] | None:
     return {
         "spread": float(values.std()), "lowest": float(values.min()), "highest": float(values.max())
     }  # fmt: skip
-
-
-def _or_none(value: float) -> float | None:
-    return value if np.isfinite(value) else None

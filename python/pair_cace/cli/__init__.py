@@ -16,13 +16,14 @@ from .demo import demo
 from .eval import evaluate_command
 from .export import export
 from .info import info
+from .options import PATH
 from .train import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, package_name="pair_cace")
 @click.option(
-    "--with", "terms", type=click.Path(path_type=pathlib.Path), multiple=True, metavar="FILE.py",
+    "--with", "terms", type=PATH, multiple=True, metavar="FILE.py",
     help="A Python file with message terms, radial bases, losses or outputs of yours; can be given again.",
 )  # fmt: skip
 def cace(terms: tuple[pathlib.Path, ...]) -> None:

@@ -10,11 +10,11 @@ import click
 
 from ..errors import CaceError
 from ..files import check_input, check_output, write_json
-from .options import check_index, check_plot, format_option, index_option, json_option, plot_option
+from .options import PATH, format_option, index_option, json_option, plot_option
 
 
 @click.command()
-@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
+@click.argument("data", nargs=-1, required=True, type=PATH)
 @click.option(
     "--cutoff", type=click.FloatRange(min=0.5, max=20.0),
     help="Of the model that is to be trained, Å.  [default: that of the config, or 5.0]",
@@ -55,14 +55,11 @@ def check(
     from rich.progress import Progress
 
     from ..checking.inspection import inspect, survey_of
-    from ..checking.words import as_values
-    from ..data.reading import count_remarks
+    from ..checking.words import as_values, long_lines
+    from ..data.reading import count_remarks, iter_frames, remark_notes
 
-    check_index(index)
-    check_plot(plot)
-    for output in (plot, json_file):
-        if output:
-            check_output(output, data)
+    for output in filter(None, (plot, json_file)):
+        check_output(output, data)
     files, keys, configured = _sources(data)
     given = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
     keys = replace(keys, **{name: key for name, key in given.items() if key})
@@ -70,17 +67,22 @@ def check(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=None)
 
-        def on_frame(frame) -> None:
-            count_remarks(remarks, frame)
-            progress.advance(task)
+        def frames():
+            for part, path in files:
+                for frame in iter_frames(path, keys, (), None, file_format, index):
+                    count_remarks(remarks, frame)
+                    progress.advance(task)
+                    yield part, frame
 
-        survey = survey_of(
-            _frames(files, keys, file_format, index, on_frame),
-            cutoff or configured or 5.0,
-        )
+        survey = survey_of(frames(), cutoff or configured or 5.0)
         progress.update(task, description="looking for mistakes")
         inspection = inspect(survey)
-    _print(inspection, remarks)
+    for line in (*long_lines(inspection), "", *inspection.findings):
+        click.echo(line)
+    for note in remark_notes(remarks, len(inspection.survey)):
+        click.echo(note)
+    if not inspection.warnings:
+        click.echo("no warnings")
     if json_file:
         write_json(json_file, as_values(inspection))
         click.echo(f"{json_file}: everything above")
@@ -89,7 +91,7 @@ def check(
 
         plot_survey(survey, plot, ", ".join(path.name for path in data))
         click.echo(f"{plot}: picture")
-    if strict and any(one.severity == "warning" for one in inspection.findings):
+    if strict and inspection.warnings:
         sys.exit(1)
 
 
@@ -114,33 +116,5 @@ def _sources(data: tuple[pathlib.Path, ...]):
     from ..training.data import keys_of
 
     config = load_config(configs[0])
-    parts = {"train": config.data.train, "test": config.data.test}
-    if not isinstance(config.data.valid, float):
-        parts["valid"] = config.data.valid
-    files = [(part, path) for part, paths in parts.items() for path in paths]
+    files = [(part, path) for part, paths in config.data.files.items() for path in paths]
     return files, keys_of(config), config.model.cutoff if config.model else None
-
-
-def _frames(files, keys, file_format: str | None, index: str, on_frame):
-    from ..data.reading import iter_frames
-
-    for part, path in files:
-        for frame in iter_frames(path, keys, (), None, file_format, index):
-            on_frame(frame)
-            yield part, frame
-
-
-def _print(inspection, remarks: dict[str, tuple[int, str]]) -> None:
-    from ..checking.words import long_lines
-    from ..data.reading import remark_notes
-
-    for line in long_lines(inspection):
-        click.echo(line)
-    click.echo("")
-    warnings = [one for one in inspection.findings if one.severity == "warning"]
-    for finding in inspection.findings:
-        click.echo(str(finding))
-    for note in remark_notes(remarks, len(inspection.survey)):
-        click.echo(note)
-    if not warnings:
-        click.echo("no warnings")

@@ -9,16 +9,14 @@ import click
 
 from ..errors import CaceError
 from ..files import check_output, write_json
-from .options import check_plot, json_option, plot_option
+from .options import PATH, json_option, plot_option
 
 ABSENT = "—"
 SIDE_BY_SIDE = 6  # runs in one table
 
 
 @click.command()
-@click.argument(
-    "runs", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path), metavar="RUN..."
-)  # fmt: skip
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @plot_option("Draw the learning curves laid over each other (png, pdf or svg).")
 @json_option("Write the comparison here as JSON, in eV and Å.")
 def compare(
@@ -32,10 +30,8 @@ def compare(
     """
     from ..training.compare import as_json, differing_keys, read_runs, warnings
 
-    check_plot(plot)
-    for output in (plot, json_file):
-        if output:
-            check_output(output, runs)
+    for output in filter(None, (plot, json_file)):
+        check_output(output, runs)
     found = read_runs(runs)
     if plot and not any(run.rows for run in found):
         raise CaceError("--plot: no run has finished an epoch yet; try again later")
@@ -82,8 +78,9 @@ def _results(runs) -> Iterator[tuple[str, list[str]]]:
     def shown(value: float | None, factor: float = 1.0) -> str:
         return ABSENT if value is None else digits(factor * value)
 
-    yield "elements", [" ".join(run.elements) if run.elements else ABSENT for run in runs]
-    yield "parameters", [f"{run.n_parameters:,}" if run.n_parameters else ABSENT for run in runs]
+    models = [run.model for run in runs]
+    yield "elements", [" ".join(one.elements) if one else ABSENT for one in models]
+    yield "parameters", [f"{one.n_parameters:,}" if one else ABSENT for one in models]
     yield "epochs", [f"{len(run.rows)} of {run.epochs_asked}" for run in runs]
     yield "minutes", [shown(run.minutes) for run in runs]
     for part in ("valid", "test"):

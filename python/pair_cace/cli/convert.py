@@ -8,12 +8,13 @@ import pathlib
 import click
 
 from ..errors import CaceError
+from .options import PATH
 
 
 @click.command()
-@click.argument("published", type=click.Path(path_type=pathlib.Path))
+@click.argument("published", type=PATH)
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=pathlib.Path),
+    "-o", "--output", required=True, type=PATH,
     help="Checkpoint to write, for example water.cace.pt.",
 )  # fmt: skip
 @click.option(

@@ -6,10 +6,12 @@ import pathlib
 
 import click
 
+from .options import PATH
+
 
 @click.command()
 @click.option(
-    "--folder", default="cace-demo", show_default=True, type=click.Path(path_type=pathlib.Path),
+    "--folder", default="cace-demo", show_default=True, type=PATH,
     help="Everything is written here; made if it is not there.",
 )  # fmt: skip
 @click.option(

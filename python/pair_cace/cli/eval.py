@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 
 import click
 
 from ..errors import CaceError
-from ..files import check_input, check_output
-from .options import check_index, check_plot, format_option, index_option, json_option, plot_option
-
-LABELS = ("energy", "forces", "stress")
+from ..files import check_input, check_output, write_json, written_whole
+from .options import PATH, format_option, index_option, json_option, plot_option
+from .tables import print_table
 
 
 @click.command("eval")
-@click.argument("model", type=click.Path(path_type=pathlib.Path))
-@click.argument("data", nargs=-1, required=True, type=click.Path(path_type=pathlib.Path))
+@click.argument("model", type=PATH)
+@click.argument("data", nargs=-1, required=True, type=PATH)
 @plot_option("Write a parity plot here (png, pdf or svg).")
 @json_option("Write the errors here as JSON, in eV and Å; those of stresses in GPa, too.")
 @click.option(
-    "--write", "write_file", type=click.Path(path_type=pathlib.Path),
+    "--write", "write_file", type=PATH,
     help="Write the frames here, as extended XYZ with the model's cace_energy, cace_forces, "
     "cace_stress, and cace_NAME for every output, beside their labels.",
 )  # fmt: skip
@@ -75,6 +73,7 @@ def evaluate_command(
     from rich.progress import Progress
 
     from ..data.reading import (
+        LABELS,
         Keys,
         count_remarks,
         iter_frames,
@@ -87,13 +86,15 @@ def evaluate_command(
 
     if write_file and write_file.suffix not in (".xyz", ".extxyz"):
         raise CaceError(f"--write: expected a name that ends in .xyz or .extxyz, got {write_file}")
-    check_index(index)
-    check_plot(plot)
-    for output in (plot, json_file, write_file):
-        if output:
-            check_output(output, [model, *data])
+    for output in filter(None, (plot, json_file, write_file)):
+        check_output(output, [model, *data])
     for path in data:
-        _check_is_data(path)
+        check_input(path)
+        if path.suffix in (".pt", ".pth"):
+            raise CaceError(
+                f"expected data after the model, but {path} looks like a model; the order is "
+                "cace eval MODEL DATA..."
+            )
     module, info = load_model(model, device)
     outputs = _keys_of_outputs(info.hyperparameters.outputs, output_keys)
     keys = Keys(energy_key, forces_key, stress_key, outputs=outputs)
@@ -112,8 +113,8 @@ def evaluate_command(
                 f"--output-key: expected the label '{outputs[name]}' ({name}) of atoms, found "
                 f"{labels_in(frames[0])} in {frames[0].name}, and in no other frame; correct the name"
             )
-    labelled = any(getattr(frame, label) is not None for frame in frames for label in LABELS)
-    labelled |= any(label is not None for frame in frames for label in frame.outputs.values())
+    quantities = info.hyperparameters.quantities
+    labelled = any(q.label_in(frame) is not None for frame in frames for q in quantities)
     if not labelled and (plot or json_file or not write_file):
         raise CaceError(
             f"expected labels {', '.join(map(repr, outputs.values()))}{', ' if outputs else ''}"
@@ -126,7 +127,7 @@ def evaluate_command(
         task = progress.add_task("evaluating", total=len(frames))
         evaluation = evaluate(
             module, graphs_of(frames, info.cutoff, batch_atoms), device,
-            lambda n_frames: progress.advance(task, n_frames), info.hyperparameters.quantities,
+            lambda n_frames: progress.advance(task, n_frames), quantities,
         )  # fmt: skip
     of_groups = evaluation.by(groups)
     if labelled:
@@ -138,7 +139,7 @@ def evaluate_command(
         count_remarks(remarks, frame)
     for note in remark_notes(remarks, len(frames)):
         click.echo(note, err=True)
-    for quantity in info.hyperparameters.quantities:
+    for quantity in quantities:
         lacking = [frame.name for frame in frames if quantity.label_in(frame) is None]
         if 0 < len(lacking) < len(frames):
             label = quantity.label
@@ -152,7 +153,10 @@ def evaluate_command(
         _write_frames(frames, evaluation.predicted_frames(), write_file)
         click.echo(f"{write_file}: frames with predictions")
     if json_file:
-        _write_json(evaluation, of_groups, json_file)
+        content = _content(evaluation, info.E0)
+        if of_groups:
+            content["by"] = {name: _content(one, info.E0) for name, one in of_groups.items()}
+        write_json(json_file, content)
         click.echo(f"{json_file}: errors")
     if plot:
         from ..plotting import plot_parity
@@ -176,15 +180,6 @@ def _keys_of_outputs(outputs, given: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _check_is_data(path: pathlib.Path) -> None:
-    check_input(path)
-    if path.suffix in (".pt", ".pth"):
-        raise CaceError(
-            f"expected data after the model, but {path} looks like a model; the order is "
-            "cace eval MODEL DATA..."
-        )
-
-
 def _groups(frames, key: str) -> list[str]:
     """What every frame has under ``key``. Raises CaceError if no frame has it."""
     if not any(key in frame.atoms.info for frame in frames):
@@ -194,39 +189,27 @@ def _groups(frames, key: str) -> list[str]:
 
 
 def _print_groups(key: str, of_groups) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="root-mean-square errors")
-    table.add_column(key)
-    table.add_column("frames", justify="right")
     quantities = next(iter(of_groups.values())).quantities
-    columns = [(q.name, *scale) for q in quantities for scale in q.scales]
-    for quantity, unit, _ in columns:
-        table.add_column(f"{quantity}\n{unit}", justify="right")
+    scales = [(q.name, *scale) for q in quantities for scale in q.scales]
+    rows = []
     for name, one in of_groups.items():
-        errors = [(one.pairs[quantity], factor) for quantity, _, factor in columns]
+        errors = [(one.pairs[quantity], factor) for quantity, _, factor in scales]
         in_units = [_digits(factor * pairs.rmse) if pairs else "" for pairs, factor in errors]
-        table.add_row(name, str(one.n_frames), *in_units)
-    Console(markup=False, emoji=False).print(table)
+        rows.append([name, str(one.n_frames), *in_units])
+    heads = [(f"{quantity}\n{unit}", "right") for quantity, unit, _ in scales]
+    print_table("root-mean-square errors", [(key, "left"), ("frames", "right"), *heads], rows)
 
 
 def _print_table(evaluation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"{evaluation.n_frames} frames, {evaluation.n_atoms} atoms")
-    table.add_column("quantity")
-    for column in ("RMSE", "MAE"):
-        table.add_column(column, justify="right")
-    table.add_column("unit")
-    table.add_column("values", justify="right")
+    sides = {"quantity": "left", "RMSE": "right", "MAE": "right", "unit": "left", "values": "right"}
+    rows = []
     for name, unit, factor, pairs in evaluation.rows():
         rmse, mae = factor * pairs.rmse, factor * pairs.mae
-        table.add_row(name, _digits(rmse), _digits(mae), unit, str(pairs.reference.size))
-    Console(markup=False, emoji=False).print(table)
+        rows.append([name, _digits(rmse), _digits(mae), unit, str(pairs.reference.size)])
+    title = f"{evaluation.n_frames} frames, {evaluation.n_atoms} atoms"
+    print_table(title, sides.items(), rows)
     if evaluation.energy_per_atom:
-        click.echo(f"shift of the energies: {evaluation.energy_shift:.6f} eV/atom")
+        click.echo(f"shift of the energies: {evaluation.energy_per_atom.shift:.6f} eV/atom")
 
 
 def _digits(value: float) -> str:
@@ -235,8 +218,6 @@ def _digits(value: float) -> str:
 
 def _write_frames(frames, predicted, path: pathlib.Path) -> None:
     import ase.io
-
-    from ..files import written_whole
 
     with written_whole(path) as temporary:
         for frame, values in zip(frames, predicted):
@@ -253,29 +234,14 @@ def _write_frames(frames, predicted, path: pathlib.Path) -> None:
             ase.io.write(temporary, atoms, format="extxyz", append=True)
 
 
-def _write_json(evaluation, of_groups, path: pathlib.Path) -> None:
-    from ..files import written_whole
+def _content(evaluation, E0: dict[str, float]) -> dict:
+    from ..error_table import error_rows, errors_as_json
 
-    content = _content(evaluation)
-    if of_groups:
-        content["by"] = {name: _content(one) for name, one in of_groups.items()}
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _content(evaluation) -> dict:
-    errors = {}
-    for name, unit, factor, pairs in evaluation.rows():
-        if unit == "GPa":
-            name = "stress in GPa"
-        else:
-            factor = 1.0
-        errors[name] = {
-            "rmse": factor * pairs.rmse, "mae": factor * pairs.mae, "values": pairs.reference.size
-        }  # fmt: skip
     content = {
-        "n_frames": evaluation.n_frames, "n_atoms": evaluation.n_atoms, "errors": errors
-    }  # fmt: skip
+        "n_frames": evaluation.n_frames,
+        "n_atoms": evaluation.n_atoms,
+        "errors": errors_as_json(error_rows({"data": evaluation}, E0), "data"),
+    }
     if evaluation.energy_per_atom:
-        content["energy_shift"] = evaluation.energy_shift
+        content["energy_shift"] = evaluation.energy_per_atom.shift
     return content

@@ -6,11 +6,13 @@ import pathlib
 
 import click
 
+from .options import PATH
+
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=pathlib.Path))
+@click.argument("checkpoint", type=PATH)
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=pathlib.Path),
+    "-o", "--output", required=True, type=PATH,
     help="TorchScript model to write, for pair_coeff.",
 )  # fmt: skip
 @click.option(

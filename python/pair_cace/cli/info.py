@@ -9,24 +9,21 @@ from collections.abc import Iterator
 
 import click
 
+from .options import PATH
+
 CELLS_OF_A_LINE = 6  # of the table of closest distances
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=pathlib.Path))
+@click.argument("model", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def info(model: pathlib.Path, as_json: bool) -> None:
-    """Print what MODEL, a checkpoint or an exported model, contains."""
-    show_info(model, as_json)
-
-
-def show_info(path: pathlib.Path, as_json: bool) -> None:
-    """Print what the file says of its model, and of the data that this was trained on."""
+    """Print what MODEL, a checkpoint or an exported model, contains, and what it was trained on."""
     from ..io.loading import load_model
 
-    _, found = load_model(path)
+    _, found = load_model(model)
     content = {
-        "file": str(path),
+        "file": str(model),
         "kind": found.kind,
         "format_version": found.format_version,
         "portable": found.portable,
@@ -48,8 +45,7 @@ def show_info(path: pathlib.Path, as_json: bool) -> None:
         if isinstance(value, dict):
             click.echo(f"{key}:")
             for name, entry in value.items():
-                entry = " ".join(map(str, entry)) if isinstance(entry, list) else entry
-                click.echo(f"  {name + ':':22} {entry}")
+                click.echo(f"  {name + ':':22} {_plain(entry)}")
         else:
             value = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
             click.echo(f"{key + ':':24} {value}")

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+
+def print_table(
+    title: str, columns: Iterable[tuple[str, str]], rows: Iterable[Sequence[str]]
+) -> None:
+    """A table with ``columns`` (name, "left" or "right")."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for name, justify in columns:
+        table.add_column(name, justify=justify)
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, emoji=False).print(table)
 
 
 def print_errors(found, E0: Mapping[str, float]) -> None:
     """Errors of sets of frames side by side: ``found`` are evaluations by name, E0 in eV."""
-    from rich.console import Console
-    from rich.table import Table
-
     from ..error_table import error_rows
 
-    table = Table(title="RMSE of the best model (in brackets: share of the spread of the labels)")
-    table.add_column("quantity")
-    table.add_column("unit")
-    for name in found:
-        table.add_column(name, justify="right")
+    rows = []
     for row in error_rows(found, E0):
         cells = [row.errors[name].text if name in row.errors else "" for name in found]
-        table.add_row(row.quantity, row.unit, *cells)
-    Console(markup=False, emoji=False).print(table)
+        rows.append([row.quantity, row.unit, *cells])
+    title = "RMSE of the best model (in brackets: share of the spread of the labels)"
+    columns = [("quantity", "left"), ("unit", "left"), *((name, "right") for name in found)]
+    print_table(title, columns, rows)

@@ -14,14 +14,15 @@ import click
 
 from ..errors import CaceError
 from ..files import typed
-from ..training.watcher import Watcher, duration, with_log
+from ..training.watcher import Watcher, WithLog, duration
+from .options import PATH
 from .tables import print_errors
 
 TEMPLATES = ("quick", "water", "molecule", "alloy", "finetune")
 
 
 @click.command()
-@click.argument("config", type=click.Path(path_type=pathlib.Path), required=False)
+@click.argument("config", type=PATH, required=False)
 @click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")
 @click.option(
     "--template", type=click.Choice(TEMPLATES),
@@ -112,7 +113,7 @@ def command_line() -> str:
 def print_report(report, log: pathlib.Path) -> None:
     """Errors, and what they mean; the latter also at the end of the file ``log``."""
     print_errors(report.outcome.found, report.outcome.info.E0)
-    say = with_log(_Sentences(), log).say
+    say = WithLog(_Sentences(), log).say
     for sentence in report.verdict:
         say(sentence)
 

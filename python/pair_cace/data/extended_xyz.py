@@ -19,6 +19,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 from ase.io.extxyz import escape, key_val_str_to_dict, parse_properties, read_xyz
+from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..errors import CaceError
 from .text_files import read_lines
@@ -27,11 +28,8 @@ SUFFIXES = (".xyz", ".extxyz", ".exyz")
 COMPRESSED = (".gz", ".bz2", ".xz")
 
 _PLAIN = "species:S:1:pos:R:3"  # Properties of a file that has none
-_STRUCTURE = {
-    "lattice": "Lattice",
-    "properties": "Properties",
-    "pbc": "pbc",
-}  # names, as ASE has them
+# Names, as ASE has them.
+_STRUCTURE = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}
 _NO_LATTICE = {
     "cell", "box", "unit_cell", "unitcell", "cell_vectors", "lattice_vectors", "latticevectors",
     "lattice_parameters", "cellpar",
@@ -239,8 +237,7 @@ def tensor(value: str, name: str, key: str) -> np.ndarray:
     """(3, 3) from nine numbers or from six in Voigt's order. Raises CaceError for anything else."""
     numbers = _numbers(value, name, key)
     if len(numbers) == 6:
-        xx, yy, zz, yz, xz, xy = numbers
-        return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        return voigt_6_to_full_3x3_stress(numbers)
     if len(numbers) != 9:
         raise CaceError(
             f"{name}: expected nine numbers for '{key}', or six in Voigt's order (xx yy zz yz xz "

@@ -6,8 +6,9 @@ receiver i, and its vector is r⃗ = r_i − r_j (+ lattice shift).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import ase
 import numpy as np
@@ -15,6 +16,22 @@ import torch
 from torch import Tensor
 
 from .neighbors import neighbor_list
+
+Item = TypeVar("Item")
+
+
+def packed(items: Iterable[Item], size_of: Callable[[Item], int], limit: int) -> list[list[Item]]:
+    """Consecutive items together, up to ``limit`` by the sum of their sizes, or one that is larger."""
+    found: list[list[Item]] = []
+    total = 0
+    for item in items:
+        size = size_of(item)
+        if not found or total + size > limit:
+            found.append([])
+            total = 0
+        found[-1].append(item)
+        total += size
+    return found
 
 
 @dataclass(frozen=True)

@@ -50,20 +50,13 @@ _FACTORS = {
 }  # fmt: skip
 
 # What a declared unit is of: parts of names, in lower case, and ours.
-_QUANTITIES = (
-    ("energ", "energy", "eV"),
-    ("forc", "forces", "eV/Å"),
-    ("gradient", "forces", "eV/Å"),
-    ("stress", "stress", "eV/Å³"),
-    ("pressure", "stress", "eV/Å³"),
-    ("virial", "virial", "eV"),
-    ("pos", "length", "Å"),
-    ("coord", "length", "Å"),
-    ("length", "length", "Å"),
-    ("distance", "length", "Å"),
-    ("cell", "length", "Å"),
-    ("lattice", "length", "Å"),
-)
+_QUANTITIES = {
+    "energy": (("energ",), "eV"),
+    "forces": (("forc", "gradient"), "eV/Å"),
+    "stress": (("stress", "pressure"), "eV/Å³"),
+    "virial": (("virial",), "eV"),
+    "length": (("pos", "coord", "length", "distance", "cell", "lattice"), "Å"),
+}
 
 
 def same_label(name: str, label: str) -> bool:
@@ -97,8 +90,8 @@ def wrong_units(declared: Collection[tuple[str, object]]) -> tuple[str, str, str
         if not _is_unit_name(lower):
             continue
         found = str(value).strip()
-        for part, quantity, ours in _QUANTITIES:
-            if part in lower:
+        for quantity, (parts, ours) in _QUANTITIES.items():
+            if any(part in lower for part in parts):
                 if _plain(found) not in _OURS[quantity]:
                     return name, found, ours, _worth(found)
                 break

@@ -20,9 +20,7 @@ class Labels:
     forces: Tensor  # (N, 3) eV/Å
     stresses: Tensor  # (S, 3, 3) eV/Å³
     weights: Tensor  # (S,) weight of each structure in the loss
-    outputs: Mapping[str, Tensor] = field(
-        default_factory=dict
-    )  # (N,) each, by name, in their units
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)  # (N,) by name, in their units
 
     @classmethod
     def of(cls, frame: Frame) -> "Labels":

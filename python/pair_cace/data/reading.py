@@ -34,9 +34,7 @@ class Keys:
     forces: str | None = "forces"
     stress: str | None = "stress"
     weight: str | None = "config_weight"  # of a configuration in the loss; 1 where it is missing
-    virial: str | None = (
-        "virial"  # eV, −stress × volume, as QUIP writes it; where there is no stress
-    )
+    virial: str | None = "virial"  # eV, −stress × volume, as in QUIP; where there is no stress
     config_type: str | None = "config_type"  # the group that a frame belongs to, any word
     outputs: Mapping[str, str] = field(default_factory=dict)  # of a model, and their labels
 
@@ -158,6 +156,7 @@ def _chosen(frames: Iterator, index: str) -> Iterator:
 def _frame(atoms: ase.Atoms, name: str, keys: Keys, naming: str) -> Frame:
     _check_units(atoms, name)
     has_cell = atoms.cell.rank == 3
+    config_type = atoms.info.get(keys.config_type)
     there = _names_in(atoms)
     energy = _label(there, name, keys.energy, "energy")
     forces = _label(there, name, keys.forces, "forces")
@@ -174,7 +173,7 @@ def _frame(atoms: ase.Atoms, name: str, keys: Keys, naming: str) -> Frame:
         forces=None if forces is None else _shaped(forces, (len(atoms), 3), name, keys.forces),
         stress=stress if has_cell else None,
         weight=_weight(there, name, keys.weight),
-        config_type=_config_type(atoms, keys.config_type),
+        config_type=None if config_type is None else str(config_type),
         outputs={
             output: _of_atoms(there, len(atoms), name, key, output)
             for output, key in keys.outputs.items()
@@ -228,11 +227,6 @@ def _weight(there: dict[str, object], name: str, key: str | None) -> float:
     if weight < 0:
         raise CaceError(f"{name}: expected a weight of at least 0 for '{key}', found {weight}")
     return weight
-
-
-def _config_type(atoms: ase.Atoms, key: str | None) -> str | None:
-    found = atoms.info.get(key)
-    return None if found is None else str(found)
 
 
 def _of_atoms(

@@ -111,21 +111,13 @@ def _config(folder: pathlib.Path, epochs: int) -> dict:
 
 
 def _print_outcome(outcome: Outcome, folder: pathlib.Path, seconds: float) -> None:
-    def verdict(value: float, limit: float) -> str:
-        return "good" if value < limit else "poor"
-
-    force, structure = outcome.force_error, outcome.structure_error
-    drift = float(outcome.trained.drift[-1])
+    drift = abs(float(outcome.trained.drift[-1]))
     click.echo(f"\n{'':44}{'found':>10}{'good below':>12}")
-    click.echo(
-        f"{'force RMSE, share of the RMS force':44}{force:10.1%}{0.05:12.1%}  {verdict(force, 0.05)}"
-    )
-    click.echo(
-        f"{'largest difference of g(r) beyond 2 Å':44}{structure:10.3f}{0.1:12.3f}  "
-        f"{verdict(structure, 0.1)}"
-    )
-    click.echo(
-        f"{'drift of the energy in 0.5 ps (meV/atom)':44}{abs(drift):10.3f}{0.5:12.3f}  "
-        f"{verdict(abs(drift), 0.5)}"
-    )
+    for what, value, limit, digits in (
+        ("force RMSE, share of the RMS force", outcome.force_error, 0.05, ".1%"),
+        ("largest difference of g(r) beyond 2 Å", outcome.structure_error, 0.1, ".3f"),
+        ("drift of the energy in 0.5 ps (meV/atom)", drift, 0.5, ".3f"),
+    ):
+        verdict = "good" if value < limit else "poor"
+        click.echo(f"{what:44}{value:10{digits}}{limit:12{digits}}  {verdict}")
     click.echo(f"\n{folder / 'demo.png'}: the picture; everything took {seconds:.0f} s")

@@ -141,14 +141,10 @@ def melt(folder: pathlib.Path, pair: str, side: int, measure: int, seed: int) ->
     output = run_lmp(folder, script)
     table = np.loadtxt(folder / "rdf.txt", skiprows=4)
     rows = output.split("NVE")[-1].split("Loop time")[0].splitlines()
-    energies = [float(row.split()[1]) for row in rows if row.split()[:1] and _is_step(row)]
+    words = [row.split() for row in rows]
+    energies = [float(one[1]) for one in words if len(one) == 2 and one[0].isdigit()]
     per_atom = 1e3 * (np.array(energies) - energies[0]) / (4 * side**3)
     return Melt(r=table[:, 1], g=table[:, 2], drift=per_atom)
-
-
-def _is_step(row: str) -> bool:
-    words = row.split()
-    return len(words) == 2 and words[0].isdigit()
 
 
 def run_lmp(folder: pathlib.Path, script: str) -> str:

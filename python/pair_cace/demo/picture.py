@@ -5,12 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import TYPE_CHECKING
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-
-from ..files import written_whole  # noqa: E402
+from ..plotting import plt, save
 
 if TYPE_CHECKING:
     from .demo import Outcome
@@ -47,6 +42,4 @@ def draw(outcome: Outcome, path: pathlib.Path) -> None:
     drift.set(xlabel="NVE step of 1 fs", ylabel="total energy − start (meV/atom)")
     drift.set_title("energy conservation")
     drift.legend()
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
-    plt.close(figure)
+    save(figure, path)

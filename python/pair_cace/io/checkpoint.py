@@ -19,16 +19,6 @@ from .training_extent import TrainingExtent
 FORMAT_VERSION = 1  # raised by one whenever older checkpoints cannot be read as they stand
 
 
-def dtype_name(dtype: torch.dtype) -> str:
-    """``float32`` for torch.float32."""
-    return str(dtype).removeprefix("torch.")
-
-
-def E0_of(model: CACE, settings: Hyperparameters) -> dict[str, float]:
-    """Reference energy of every element, eV."""
-    return dict(zip(settings.elements, model.elements.E0.tolist()))
-
-
 def save_checkpoint(
     path: pathlib.Path,
     model: CACE,
@@ -41,7 +31,7 @@ def save_checkpoint(
         "kind": CHECKPOINT_MARK,
         "format_version": FORMAT_VERSION,
         "hyperparameters": settings.model_dump(mode="json"),
-        "dtype": dtype_name(model.dtype),
+        "dtype": str(model.dtype).removeprefix("torch."),
         "state": {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
         "provenance": provenance,
     }
@@ -82,7 +72,7 @@ def load_checkpoint(path: pathlib.Path) -> tuple[CACE, ModelInfo]:
         kind="checkpoint",
         format_version=content["format_version"],
         hyperparameters=settings,
-        E0=E0_of(model, settings),
+        E0=dict(zip(settings.elements, model.elements.E0.tolist())),
         dtype=content["dtype"],
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         provenance=content["provenance"],

@@ -1,18 +1,16 @@
-"""Numbers of numpy in a pickle, rebuilt from their bytes without numpy's own functions."""
+"""Numbers of numpy in a pickle, rebuilt from their bytes without the functions that it names."""
 
 from __future__ import annotations
 
-import struct
+import re
 from typing import Any
+
+import numpy as np
 
 from ..errors import CaceError
 from .inert import Record
 
-# numpy's letter and size: the format of ``struct``.
-_FORMATS = {
-    "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I",
-    "u8": "Q", "f2": "e", "f4": "f", "f8": "d",
-}  # fmt: skip
+_PLAIN_NUMBER = re.compile("b1|[iu][1248]|f[248]")  # letter and size
 
 
 class NumberType(Record):
@@ -39,12 +37,12 @@ class NumberType(Record):
 
     def numbers(self, content: Any, count: int) -> tuple:
         """``count`` values from their bytes. Raises CaceError if they are no numbers."""
-        if self.code not in _FORMATS or not isinstance(content, bytes):
+        if not _PLAIN_NUMBER.fullmatch(self.code) or not isinstance(content, bytes):
             raise CaceError(f"it holds a numpy value of type '{self.code}', which is not a number")
-        letter = _FORMATS[self.code]
-        if count < 0 or count * struct.calcsize("=" + letter) != len(content):
+        number_type = np.dtype(self.order + self.code)
+        if count < 0 or count * number_type.itemsize != len(content):
             raise ValueError(f"{len(content)} bytes for {count} numbers of type {self.code}")
-        return struct.unpack(f"{self.order}{count}{letter}", content)
+        return tuple(np.frombuffer(content, number_type).tolist())
 
 
 class NumberArray(Record):

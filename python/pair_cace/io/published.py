@@ -69,7 +69,8 @@ def convert_published(path: pathlib.Path) -> Published:
 def _model(settings: Hyperparameters, potential: Potential) -> CACE:
     model = CACE(settings)
     weights = _weights(potential.representation, potential.readout, model.state_dict())
-    model = model.to(_widest([tensor for name, tensor in weights.items() if name != "elements.E0"]))
+    precisions = {tensor.dtype for name, tensor in weights.items() if name != "elements.E0"}
+    model = model.to(torch.float64 if torch.float64 in precisions else torch.float32)
     model.load_state_dict(weights)
     if potential.E0:
         missing = [symbol for symbol in settings.elements if symbol not in potential.E0]
@@ -78,12 +79,6 @@ def _model(settings: Hyperparameters, potential: Potential) -> CACE:
         for position, symbol in enumerate(settings.elements):
             model.elements.E0[position] = potential.E0[symbol]
     return model
-
-
-def _widest(tensors: list[Tensor]) -> torch.dtype:
-    """The precision that loses nothing: float64 if any tensor has it."""
-    is_double = any(tensor.dtype == torch.float64 for tensor in tensors)
-    return torch.float64 if is_double else torch.float32
 
 
 def _settings(representation: Record, readout: Record) -> Hyperparameters:

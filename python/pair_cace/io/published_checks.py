@@ -20,10 +20,8 @@ def atomic_numbers(representation: Record) -> list[int]:
     encoder = representation.get("node_onehot")
     if is_a(encoder, "NodeEncoder") and isinstance(encoder.get("index_map"), Tensor):
         index_map = encoder.get("index_map").tolist()
-        agree = [index_map[z] if 0 <= z < len(index_map) else None for z in numbers] == list(
-            range(len(numbers))
-        )
-        if not agree:
+        places = [index_map[z] if 0 <= z < len(index_map) else None for z in numbers]
+        if places != list(range(len(numbers))):
             raise CaceError("its node encoder has other elements, or in another order, than its zs")
     if is_a(encoder, "NodeEncoder_with_interpolation"):
         if _integers(encoder.get("zs")) != numbers or numbers != sorted(numbers):

@@ -134,12 +134,10 @@ def refuse_what_is_missing_here(root: Record) -> None:
     known = {*_ATTRIBUTES, *_PLAIN}
     others = [record for record in modules if record.name not in known]
     if others:
-        rank = list(_OTHERS)
-        first = min(
-            others, key=lambda other: rank.index(other.name) if other.name in rank else len(rank)
-        )
+        in_words = [other for name in _OTHERS for other in others if other.name == name]
+        first = (in_words or others)[0]
         needs = f"it needs '{first.piece}', a piece that pair_cace does not have"
-        raise CaceError(f"it has {_words(first)}: {needs}" if first.name in rank else needs)
+        raise CaceError(f"it has {_words(first)}: {needs}" if in_words else needs)
     for record in modules:
         _refuse_unknown_attributes(record)
 

@@ -39,7 +39,10 @@ def potential_in(root: Record) -> Potential:
         if root.name in WRAPPED:
             if root.name == "AveragedModel":
                 notes.append("its weights are averages over the training (AveragedModel)")
-            root = _inside(root)
+            inside = root.get(WRAPPED[root.name])
+            if not isinstance(inside, Record):
+                raise CaceError(f"its {root.name} is empty")
+            root = inside
         elif is_a(root, "CombinePotential"):
             root, keys = _only_potential(root)
         else:
@@ -50,24 +53,14 @@ def potential_in(root: Record) -> Potential:
     representation = expect(root.get("representation"), "Cace", "representation")
     _refuse_processing(root)
     readout = _only_readout(root, keys)
-    further = [
-        readout.get(name)
-        for name in ("per_atom_output_key", "descriptor_output_key")
-        if readout.get(name)
-    ]
+    keys_of_others = ("per_atom_output_key", "descriptor_output_key")
+    further = [str(readout.get(name)) for name in keys_of_others if readout.get(name)]
     if further:
         notes.append(
-            f"besides the energy it has the output(s) {', '.join(map(str, further))}, which the "
-            "checkpoint does not name"
+            f"besides the energy it has the output(s) {', '.join(further)}, which the checkpoint "
+            "does not name"
         )
     return Potential(representation, readout, E0, tuple(notes))
-
-
-def _inside(wrapper: Record) -> Record:
-    module = wrapper.get(WRAPPED[wrapper.name])
-    if not isinstance(module, Record):
-        raise CaceError(f"its {wrapper.name} is empty")
-    return module
 
 
 def _outputs(potential: object) -> str:

@@ -51,12 +51,9 @@ class TrainingExtent(BaseModel):
         """Of a model that was trained on the data of both."""
 
         def ranges(name: str) -> dict[str, Ranges]:
-            both = getattr(self, name), getattr(other, name)
-            symbols = sorted(both[0].keys() | both[1].keys(), key=atomic_numbers.get)
-            return {
-                symbol: merged_ranges(both[0].get(symbol, ()) + both[1].get(symbol, ()))
-                for symbol in symbols
-            }
+            ours, theirs = getattr(self, name), getattr(other, name)
+            symbols = sorted(ours.keys() | theirs.keys(), key=atomic_numbers.get)
+            return {s: merged_ranges(ours.get(s, ()) + theirs.get(s, ())) for s in symbols}
 
         closest = dict(self.closest)
         for pair, distance in other.closest.items():

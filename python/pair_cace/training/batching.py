@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..data.graph import packed
 from .config import TrainingSection
 from .dataset import GraphStore
 
@@ -30,15 +31,7 @@ def batches(
         limit, sizes = training.batch_atoms, store.n_atoms
     else:
         limit, sizes = training.batch_edges, store.n_edges
-    found: list[list[int]] = []
-    total = 0
-    for k in structures:
-        if not found or total + sizes[k] > limit:
-            found.append([])
-            total = 0
-        found[-1].append(int(k))
-        total += sizes[k]
-    return found
+    return packed(map(int, structures), sizes.__getitem__, limit)
 
 
 def shuffled(structures: Sequence[int], seed: int, epoch: int) -> np.ndarray:

@@ -5,7 +5,6 @@ Everything is read from the run folders, so that runs that are still going can b
 
 from __future__ import annotations
 
-import json
 import math
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,9 @@ from typing import Any
 import yaml
 
 from ..errors import CaceError
+from ..files import or_null, read_json
 from ..io.checkpoint import load_checkpoint
+from ..io.model_info import ModelInfo
 from ..quantities import Quantity, quantities_of
 from .run_folder import HEADING, RunFolder
 
@@ -30,8 +31,7 @@ class Run:
     config: dict[str, Any]
     rows: list[dict[str, float]]  # metrics.csv; empty before the end of the first epoch
     provenance: dict[str, Any]
-    elements: tuple[str, ...] | None
-    n_parameters: int | None
+    model: ModelInfo | None  # the best one
     report: dict[str, Any] | None  # report.json; None if the run has not come to its end
 
     @property
@@ -53,8 +53,7 @@ class Run:
         if not self.rows:
             return None
         best = min(self.rows, key=lambda row: row["score"])
-        value = best.get(f"valid_{quantity.metric('rmse')}", math.nan)
-        return value if math.isfinite(value) else None
+        return or_null(best.get(f"valid_{quantity.metric('rmse')}", math.nan))
 
     def test_error(self, quantity: Quantity) -> float | None:
         """RMSE of the best model on the test data in eV and Å; None before the end, and without."""
@@ -151,8 +150,8 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": [
             {
                 "name": run.name,
-                "elements": run.elements and list(run.elements),
-                "parameters": run.n_parameters,
+                "elements": run.model and list(run.model.elements),
+                "parameters": run.model and run.model.n_parameters,
                 "epochs": len(run.rows),
                 "epochs_asked": run.epochs_asked,
                 "minutes": run.minutes,
@@ -171,22 +170,15 @@ def _read(path: pathlib.Path, name: str) -> Run:
     folder = RunFolder(path)
     try:
         config = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-        provenance = json.loads(folder.provenance.read_text()) if folder.provenance.exists() else {}
+        provenance = read_json(folder.provenance, {})
         rows = folder.rows() if folder.metrics.exists() else []
-        report = json.loads(folder.report.read_text("utf-8")) if folder.report.exists() else None
+        report = read_json(folder.report)
     except (ValueError, yaml.YAMLError) as error:
         raise CaceError(f"{path}: a file of the run is damaged ({error}); copy it again") from error
     if report and report["epochs"] != len(rows):
         report = None  # of an earlier end; the run goes on
-    elements, n_parameters = _model(folder)
-    return Run(name, config, rows, provenance, elements, n_parameters, report)
-
-
-def _model(folder: RunFolder) -> tuple[tuple[str, ...] | None, int | None]:
-    if not folder.best.exists():
-        return None, None
-    _, info = load_checkpoint(folder.best)
-    return info.elements, info.n_parameters
+    model = load_checkpoint(folder.best)[1] if folder.best.exists() else None
+    return Run(name, config, rows, provenance, model, report)
 
 
 def _flat(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:

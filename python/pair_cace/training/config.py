@@ -15,6 +15,7 @@ from ase.data import chemical_symbols
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -32,7 +33,7 @@ from .losses import LOSSES
 UserPath = Annotated[pathlib.Path, AfterValidator(pathlib.Path.expanduser)]  # ~ is the home
 
 
-def data_files(given: Any, key: str) -> Any:
+def _files(given: Any) -> Any:
     """Files that a config names, with patterns filled in; whatever is no file as it is.
 
     Raises ValueError for folders, and for patterns that no file has.
@@ -50,26 +51,41 @@ def data_files(given: Any, key: str) -> Any:
             found.append(name)
         elif path.is_dir():
             raise ValueError(
-                f"{key}: expected files, found the folder {path}; name what it holds, for example "
+                f"expected files, found the folder {path}; name what it holds, for example "
                 f"{path / '*.xyz'}"
             )
         elif re.search(r"[*?\[]", str(path)):
             matches = sorted(filter(os.path.isfile, glob.glob(str(path), recursive=True)))
             if not matches:
-                raise ValueError(f"{key}: no file is called like {path}; correct the pattern")
+                raise ValueError(f"no file is called like {path}; correct the pattern")
             found += matches
         else:
             found.append(name)  # whoever reads it says that it is not there
     return found
 
 
-def _fraction_or_file(text: str) -> float | str:
-    try:
-        if text.strip().endswith("%"):
-            return float(text.strip().removesuffix("%")) / 100
-        return float(text)
-    except ValueError:
-        return text
+def _fraction_or_files(given: Any) -> Any:
+    if isinstance(given, str):
+        try:
+            if given.strip().endswith("%"):
+                return float(given.strip().removesuffix("%")) / 100
+            return float(given)
+        except ValueError:
+            pass
+    return _files(given)
+
+
+Files = Annotated[tuple[UserPath, ...], BeforeValidator(_files)]
+
+
+def key(default: Any, sentence: str, of_unit: str | None = None, **limits: Any) -> Any:
+    """A key with what people are told of it; ``...`` must be given, ``limits`` are those of pydantic."""
+    extra = unit(of_unit) if of_unit else None
+    return Field(default, description=sentence, json_schema_extra=extra, **limits)
+
+
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Section(BaseModel):
@@ -79,102 +95,71 @@ class _Section(BaseModel):
 class KeysSection(_Section):
     """Names of the labels in the data files."""
 
-    energy: str | None = Field(
-        "energy",
-        description="name of the total energies; none: do without",
-        json_schema_extra=unit("eV"),
+    energy: str | None = key("energy", "name of the total energies; none: do without", "eV")
+    forces: str | None = key("forces", "name of the forces; none: do without", "eV/Å")
+    stress: str | None = key(
+        "stress", "name of the stresses, tension positive as in ASE; none: do without", "eV/Å³"
     )
-    forces: str | None = Field(
-        "forces",
-        description="name of the forces; none: do without",
-        json_schema_extra=unit("eV/Å"),
+    virial: str | None = key(
+        "virial", "name of the virials as QUIP writes them, taken where there is no stress", "eV"
     )
-    stress: str | None = Field(
-        "stress",
-        description="name of the stresses, tension positive as in ASE; none: do without",
-        json_schema_extra=unit("eV/Å³"),
+    weight: str | None = key(
+        "config_weight", "name of the weight that a configuration has in the loss"
     )
-    virial: str | None = Field(
-        "virial",
-        description="name of the virials as QUIP writes them, taken where there is no stress",
-        json_schema_extra=unit("eV"),
-    )
-    weight: str | None = Field(
-        "config_weight", description="name of the weight that a configuration has in the loss"
-    )
-    config_type: str | None = Field(
-        "config_type", description="name of the group that a frame belongs to, any word"
+    config_type: str | None = key(
+        "config_type", "name of the group that a frame belongs to, any word"
     )
 
 
 class DataSection(_Section):
     """Where the data come from."""
 
-    train: tuple[UserPath, ...] = Field(
-        min_length=1,
-        description="files to train on, extended XYZ or whatever ASE reads; patterns such as "
+    train: Files = key(
+        ...,
+        "files to train on, extended XYZ or whatever ASE reads; patterns such as "
         "data/*.xyz are fine",
+        min_length=1,
     )
-    valid: tuple[UserPath, ...] | float = Field(
+    valid: Annotated[tuple[UserPath, ...] | float, BeforeValidator(_fraction_or_files)] = key(
         0.1,
-        description="files to choose the best model with, or the fraction of the training frames "
+        "files to choose the best model with, or the fraction of the training frames "
         "that is set aside for that",
     )
-    test: tuple[UserPath, ...] = Field(
-        (), description="files that only the report looks at; optional"
-    )
+    test: Files = key((), "files that only the report looks at; optional")
     keys: KeysSection = KeysSection()
-    config_type_weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+    config_type_weights: dict[str, Weight] = key(
         {},
-        description="weight of frames in the loss by their config_type, times their own weight; "
+        "weight of frames in the loss by their config_type, times their own weight; "
         "'default' is for all others, and 1 if it is not given",
     )
-    E0: Literal["fit", "isolated", "keep"] | dict[str, float] = Field(
+    E0: Literal["fit", "isolated", "keep"] | dict[str, float] = key(
         "fit",
-        description="energies of the elements: 'fit' by least squares, 'isolated' from frames with "
+        "energies of the elements: 'fit' by least squares, 'isolated' from frames with "
         "one atom in the training files or in isolated_atoms, or eV by element; 'keep' those of "
         "fine_tune.init_from, the default there; elements that the data do not have keep theirs",
-        json_schema_extra=unit("eV"),
+        "eV",
     )
-    isolated_atoms: UserPath | None = Field(
-        None, description="file of isolated atoms, for E0: isolated"
-    )
-    cache: UserPath | None = Field(
-        None, description="folder for neighbour lists; null: in the run folder"
-    )
+    isolated_atoms: UserPath | None = key(None, "file of isolated atoms, for E0: isolated")
+    cache: UserPath | None = key(None, "folder for neighbour lists; null: in the run folder")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _files(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        values = dict(values)
-        if isinstance(values.get("valid"), str):
-            values["valid"] = _fraction_or_file(values["valid"])
-        for key in ("train", "valid", "test"):
-            if key in values:
-                values[key] = data_files(values[key], f"data.{key}")
-        return values
+    @property
+    def files(self) -> dict[str, tuple[pathlib.Path, ...]]:
+        """By the part of the data that they are, "train", "valid" and "test", where there are any."""
+        valid = () if isinstance(self.valid, float) else self.valid
+        parts = {"train": self.train, "valid": valid, "test": self.test}
+        return {name: paths for name, paths in parts.items() if paths}
 
     @model_validator(mode="after")
-    def _fraction(self) -> "DataSection":
+    def _fraction_elements_and_isolated_atoms(self) -> "DataSection":
         if isinstance(self.valid, float) and not 0.0 < self.valid < 1.0:
             raise ValueError(
                 f"valid: expected files or a fraction between 0 and 1, got {self.valid}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _symbols_of_elements(self) -> "DataSection":
         unknown = [] if isinstance(self.E0, str) else set(self.E0) - set(chemical_symbols[1:])
         if unknown:
             raise ValueError(
                 f"E0: expected symbols of elements such as H and Cu, got {', '.join(sorted(unknown))}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _isolated_atoms_are_used(self) -> "DataSection":
         if self.isolated_atoms and self.E0 != "isolated":
             raise ValueError(
                 "isolated_atoms is used with E0: isolated only; set that, or remove it"
@@ -185,9 +170,9 @@ class DataSection(_Section):
 class ModelSection(ModelShape):
     """Shape of the model; the elements come from the data."""
 
-    avg_num_neighbors: float | Literal["auto"] = Field(
+    avg_num_neighbors: float | Literal["auto"] = key(
         "auto",
-        description="messages are divided by its square root; 'auto': the mean number of "
+        "messages are divided by its square root; 'auto': the mean number of "
         "neighbours in the training data",
     )
 
@@ -212,36 +197,26 @@ _NAMES_OF_ENERGY = tuple(quantity.name for quantity in OF_ENERGY)
 class PhaseSection(_Section):
     """A part of the training with its own weights in the loss."""
 
-    epochs: int = Field(ge=1, description="how often all training structures are gone through")
-    energy_weight: float = Field(
-        1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="weight of the mean square error of energies per atom",
-        json_schema_extra=unit("1/(eV/atom)²"),
+    epochs: int = key(..., "how often all training structures are gone through", ge=1)
+    energy_weight: Weight = key(
+        1.0, "weight of the mean square error of energies per atom", "1/(eV/atom)²"
     )
-    force_weight: float = Field(
-        1000.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="weight of the mean square error of the components of forces",
-        json_schema_extra=unit("1/(eV/Å)²"),
+    force_weight: Weight = key(
+        1000.0, "weight of the mean square error of the components of forces", "1/(eV/Å)²"
     )
-    stress_weight: float = Field(
+    stress_weight: Weight = key(
         0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="weight of the mean square error of the components of stresses; 0: labels of "
+        "weight of the mean square error of the components of stresses; 0: labels of "
         "stresses are not learned from",
-        json_schema_extra=unit("1/(eV/Å³)²"),
+        "1/(eV/Å³)²",
     )
-    output_weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+    output_weights: dict[str, Weight] = key(
         {},
-        description="weight of the mean square error of outputs by name, in units of the square of the "
+        "weight of the mean square error of outputs by name, in units of the square of the "
         "spread of their training labels about the means of elements; 1 if it is not given, 0: not learned",
     )
-    learning_rate: float | None = Field(
-        None, gt=0, description="learning rate of this phase; null: that of the optimizer"
+    learning_rate: float | None = key(
+        None, "learning rate of this phase; null: that of the optimizer", gt=0
     )
 
     def weight_of(self, quantity: str) -> float:
@@ -260,88 +235,69 @@ class PhaseSection(_Section):
         return self
 
 
-Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
 class OptimizerSection(_Section):
     """How steps are taken."""
 
-    kind: Literal["adam", "adamw", "muon"] = Field(
+    kind: Literal["adam", "adamw", "muon"] = key(
         "adam",
-        description="adamw decays weights apart from the gradient; muon takes orthogonal steps in "
+        "adamw decays weights apart from the gradient; muon takes orthogonal steps in "
         "the wide layers, and those of Adam elsewhere",
     )
-    learning_rate: float = Field(
-        1e-2, gt=0, allow_inf_nan=False, description="by about how much a step changes a weight"
+    learning_rate: float = key(
+        1e-2, "by about how much a step changes a weight", gt=0, allow_inf_nan=False
     )
-    betas: tuple[Beta, Beta] = Field(
+    betas: tuple[Beta, Beta] = key(
         (0.99, 0.999),
-        description="how much of their averages the gradient and its square keep from step to step",
+        "how much of their averages the gradient and its square keep from step to step",
     )
-    weight_decay: float = Field(
+    weight_decay: float = key(
         0.0,
+        "pull of the weights towards 0; with muon: of the first layers of readout and Bchi alone",
         ge=0,
-        description="pull of the weights towards 0; with muon: of the first layers of readout and "
-        "Bchi alone",
     )
-    clip_gradient_norm: float = Field(
-        10.0, gt=0, description="longer gradients are shortened to this norm"
-    )
-    ema_decay: float = Field(
+    clip_gradient_norm: float = key(10.0, "longer gradients are shortened to this norm", gt=0)
+    ema_decay: float = key(
         0.99,
+        "how much of the averaged weights, which are validated and kept, stays from "
+        "step to step; 0 switches the averaging off",
         ge=0,
         lt=1,
-        description="how much of the averaged weights, which are validated and kept, stays from "
-        "step to step; 0 switches the averaging off",
     )
 
 
 class ScheduleSection(_Section):
     """How the learning rate changes within a phase; every phase starts it anew."""
 
-    kind: Literal["constant", "step", "cosine", "plateau"] = Field(
+    kind: Literal["constant", "step", "cosine", "plateau"] = key(
         "step",
-        description="step: reduced every step_epochs; cosine: falls to the minimum at the end of "
+        "step: reduced every step_epochs; cosine: falls to the minimum at the end of "
         "the phase; plateau: reduced where validation does not improve",
     )
-    step_epochs: int = Field(
-        20, ge=1, description="step: epochs between reductions", json_schema_extra=unit("epochs")
+    step_epochs: int = key(20, "step: epochs between reductions", "epochs", ge=1)
+    factor: float = key(
+        0.5, "step and plateau: what a reduction multiplies the rate with", gt=0, lt=1
     )
-    factor: float = Field(
-        0.5, gt=0, lt=1, description="step and plateau: what a reduction multiplies the rate with"
+    patience: int = key(
+        10, "plateau: epochs without improvement before a reduction", "epochs", ge=1
     )
-    patience: int = Field(
-        10,
-        ge=1,
-        description="plateau: epochs without improvement before a reduction",
-        json_schema_extra=unit("epochs"),
-    )
-    minimum: float = Field(
-        1e-5, ge=0, description="step, cosine and plateau: no learning rate below this"
-    )
-    warmup_steps: int = Field(
-        0,
-        ge=0,
-        description="steps of linear increase at the very start of the run",
-        json_schema_extra=unit("steps"),
+    minimum: float = key(1e-5, "step, cosine and plateau: no learning rate below this", ge=0)
+    warmup_steps: int = key(
+        0, "steps of linear increase at the very start of the run", "steps", ge=0
     )
 
 
 class LossSection(_Section):
     """How an error becomes a loss."""
 
-    kind: NameOf(LOSSES) = Field(
-        "mse", description="mse: squares; huber: squares of small errors, linear in large ones"
+    kind: NameOf(LOSSES) = key(
+        "mse", "mse: squares; huber: squares of small errors, linear in large ones"
     )
-    huber_delta: float = Field(
-        0.1,
-        gt=0,
-        description="huber: errors above this count as large",
-        json_schema_extra=unit("eV/atom, eV/Å and eV/Å³"),
+    huber_delta: float = key(
+        0.1, "huber: errors above this count as large", "eV/atom, eV/Å and eV/Å³", gt=0
     )
-    energies: Literal["absolute", "relative"] = Field(
+    energies: Literal["absolute", "relative"] = key(
         "absolute",
-        description="absolute: errors of energies as they are; relative: up to the mean error per "
+        "absolute: errors of energies as they are; relative: up to the mean error per "
         "atom of a batch, so that no step goes after the constant that all energies share; it is "
         "fitted after every epoch",
     )
@@ -350,37 +306,29 @@ class LossSection(_Section):
 class TrainingSection(_Section):
     """The course of a run."""
 
-    phases: tuple[PhaseSection, ...] = Field(
-        min_length=1, description="parts of the training, one after the other"
+    phases: tuple[PhaseSection, ...] = key(
+        ..., "parts of the training, one after the other", min_length=1
     )
-    batch_size: int | None = Field(
-        None, ge=1, description="structures in a batch; give this, batch_atoms or batch_edges"
+    batch_size: int | None = key(
+        None, "structures in a batch; give this, batch_atoms or batch_edges", ge=1
     )
-    batch_atoms: int | None = Field(None, ge=1, description="most atoms in a batch, instead")
-    batch_edges: int | None = Field(None, ge=1, description="most edges in a batch, instead")
-    dtype: Literal["float32", "float64"] = Field(
-        "float32", description="precision of the weights; energies are summed in float64 anyway"
+    batch_atoms: int | None = key(None, "most atoms in a batch, instead", ge=1)
+    batch_edges: int | None = key(None, "most edges in a batch, instead", ge=1)
+    dtype: Literal["float32", "float64"] = key(
+        "float32", "precision of the weights; energies are summed in float64 anyway"
     )
-    device: str = Field("cpu", description="where to train: cpu, cuda or cuda:N")
-    seed: int = Field(
-        0, ge=0, description="of the first weights, of the split and of the order of structures"
+    device: str = key("cpu", "where to train: cpu, cuda or cuda:N")
+    seed: int = key(0, "of the first weights, of the split and of the order of structures", ge=0)
+    early_stopping: int | None = key(
+        None, "end a phase after so many epochs without improvement; null: never", "epochs", ge=1
     )
-    early_stopping: int | None = Field(
-        None,
-        ge=1,
-        description="end a phase after so many epochs without improvement; null: never",
-        json_schema_extra=unit("epochs"),
-    )
-    refit_readout: bool = Field(
+    refit_readout: bool = key(
         False,
-        description="at the end, find the linear readout by least squares; kept if the validation "
+        "at the end, find the linear readout by least squares; kept if the validation "
         "data say that it is better",
     )
-    max_bad_steps: int = Field(
-        20,
-        ge=1,
-        description="give up after so many steps in a row with a loss that is not finite",
-        json_schema_extra=unit("steps"),
+    max_bad_steps: int = key(
+        20, "give up after so many steps in a row with a loss that is not finite", "steps", ge=1
     )
 
     @model_validator(mode="after")
@@ -400,23 +348,16 @@ class TrainingSection(_Section):
 class ReplaySection(_Section):
     """Frames of the first training that are trained on again, so that they are not forgotten."""
 
-    frames: Annotated[int, Field(ge=1)] | Literal["all"] | None = Field(
-        None, description="how many, spread over their groups, or all; null: none"
+    frames: Annotated[int, Field(ge=1)] | Literal["all"] | None = key(
+        None, "how many, spread over their groups, or all; null: none"
     )
-    data: tuple[UserPath, ...] = Field(
-        (), description="file(s) that they are drawn from; default: those that init_from names"
+    data: Files = key((), "file(s) that they are drawn from; default: those that init_from names")
+    keys: KeysSection | None = key(
+        None, "names of their labels; default: as in the first training, or data.keys"
     )
-    keys: KeysSection | None = Field(
-        None, description="names of their labels; default: as in the first training, or data.keys"
+    share: float = key(
+        0.5, "of the structures of an epoch, and of the score of a model", gt=0, lt=1
     )
-    share: float = Field(
-        0.5, gt=0, lt=1, description="of the structures of an epoch, and of the score of a model"
-    )
-
-    @field_validator("data", mode="before")
-    @classmethod
-    def _files(cls, value: Any) -> Any:
-        return data_files(value, "fine_tune.replay.data")
 
     @model_validator(mode="before")
     @classmethod
@@ -429,11 +370,11 @@ class ReplaySection(_Section):
 class FineTuneSection(_Section):
     """Weights to start from, instead of random ones."""
 
-    init_from: UserPath | None = Field(
-        None, description="checkpoint, which also has the shape: the section model can be left out"
+    init_from: UserPath | None = key(
+        None, "checkpoint, which also has the shape: the section model can be left out"
     )
-    train_only: Literal["all", "readout"] = Field(
-        "all", description="readout: all weights but those of the readout stay as they are"
+    train_only: Literal["all", "readout"] = key(
+        "all", "readout: all weights but those of the readout stay as they are"
     )
     replay: ReplaySection = ReplaySection()
 
@@ -444,7 +385,7 @@ NO_MODEL = "model: missing; it has no default"
 class Config(_Section):
     """Everything in config.yaml."""
 
-    folder: UserPath = Field(description="run folder; made if it is not there")
+    folder: UserPath = key(..., "run folder; made if it is not there")
     data: DataSection
     model: ModelSection | None = None
     training: TrainingSection
@@ -464,7 +405,7 @@ class Config(_Section):
         return values
 
     @model_validator(mode="after")
-    def _a_model_from_somewhere(self) -> "Config":
+    def _sections_go_together(self) -> "Config":
         if self.fine_tune.init_from is None:
             if self.fine_tune.replay.frames is not None:
                 raise ValueError(
@@ -477,19 +418,11 @@ class Config(_Section):
                 raise ValueError("data.E0: 'keep' needs a model in fine_tune.init_from")
             if self.fine_tune.train_only != "all":
                 raise ValueError("fine_tune.train_only: 'readout' needs fine_tune.init_from")
-        return self
-
-    @model_validator(mode="after")
-    def _relative_to_others(self) -> "Config":
         if self.loss.energies == "relative" and self.training.batch_size == 1:
             raise ValueError(
                 "loss.energies: relative compares the structures of a batch; expected "
                 "training.batch_size of 2 or more, got 1"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _refit_needs_a_linear_readout(self) -> "Config":
         if self.training.refit_readout and self.model and not self.model.readout_linear:
             raise ValueError("training.refit_readout needs model.readout_linear: true")
         return self

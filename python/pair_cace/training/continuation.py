@@ -26,11 +26,9 @@ def continued(
     done = state["epoch_in_phase"]
     if finished:
         done = sum(int(row["phase"]) == current + 1 for row in rows)
-    has_current = len(new) > current
-    same_before = tuple(new[:current]) == tuple(old[:current])
     if (
-        not has_current
-        or not same_before
+        len(new) <= current
+        or tuple(new[:current]) != tuple(old[:current])
         or new[current].model_copy(update={"epochs": old[current].epochs}) != old[current]
         or new[current].epochs < done
     ):

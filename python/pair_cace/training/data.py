@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from ase.data import chemical_symbols
 
+from ..data.graph import Graph
+from ..data.labels import Labels
 from ..data.reading import Keys
 from ..errors import CaceError
 from ..files import check_input
-from .batching import shuffled, split
-from .config import Config
+from .batching import batches, shuffled, split
+from .config import Config, TrainingSection
 from .dataset import GraphStore, open_or_build
 from .distributed import Processes
 from .watcher import Watcher
@@ -43,6 +45,11 @@ class Part:
     def order(self, seed: int, epoch: int) -> np.ndarray:
         """The structures of an epoch; by seed and epoch alone, so that a resumed run repeats it."""
         return shuffled(self.structures, seed, epoch)
+
+    def graphs(self, training: TrainingSection) -> Iterator[tuple[Graph, Labels]]:
+        """Graphs and labels of the structures in batches, by the rule of ``training``."""
+        for batch in batches(self.structures, self.store, training):
+            yield self.store.batch(batch)
 
     def elements(self) -> list[str]:
         """Symbols of all elements that occur, by atomic number."""
@@ -82,28 +89,19 @@ def load_data(
 
     Raises CaceError for files and frames that cannot be used.
     """
-    data, phases = config.data, config.training.phases
-    valid_files = () if isinstance(data.valid, float) else data.valid
-    isolated = (data.isolated_atoms,) if data.isolated_atoms else ()
-    for path in (*data.train, *valid_files, *data.test, *isolated):
+    files, phases = config.data.files, config.training.phases
+    isolated = (config.data.isolated_atoms,) if config.data.isolated_atoms else ()
+    for path in (*sum(files.values(), ()), *isolated):
         check_input(path)
     open_store = store_opener(config, cutoff, processes)
-
-    def store_of(files: tuple[pathlib.Path, ...]) -> GraphStore:
-        return open_store(files, keys_of(config))
-
     watcher.say("reading data and building neighbour lists")
-    store = store_of(data.train)
-    whole = {"train": Part(store, np.arange(len(store)), data.train)}
-    if valid_files:
-        other = store_of(valid_files)
-        whole["valid"] = Part(other, np.arange(len(other)), valid_files)
-    if data.test:
-        other = store_of(data.test)
-        whole["test"] = Part(other, np.arange(len(other)), data.test)
+    whole = {}
+    for name, paths in files.items():
+        store = open_store(paths, keys_of(config))
+        whole[name] = Part(store, np.arange(len(store)), paths)
     parts = {name: _set_aside(name, part, config, watcher) for name, part in whole.items()}
     weigh_config_types(parts, config)
-    if not valid_files:
+    if "valid" not in files:
         parts = _split(parts, config)
     for name, part in parts.items():
         watcher.say(f"{name}: {part.size()}")
@@ -252,7 +250,7 @@ def _check_names(train: Part, config: Config) -> None:
     """Raise CaceError for a name that the config gives and no structure has."""
     keys, usual = keys_of(config), Keys()
     store, chosen = train.store, train.structures
-    if keys.weight not in (usual.weight, None) and not store.has_weights(chosen):
+    if keys.weight not in (usual.weight, None) and (store.weights[chosen] == 1.0).all():
         raise CaceError(
             f"data.keys.weight: expected weights under '{keys.weight}', found none other than 1 in the "
             f"training data ({_names(train.files)}); correct the name, or leave it out"

@@ -24,19 +24,14 @@ def label_warnings(outcome: Outcome) -> Iterator[str]:
     between two groups of them, which needs many frames to be seen.
     """
     said = set()
-    for name in UNSEEN:
-        if name not in outcome.found:
-            continue
-        evaluation = outcome.found[name]
-        names = [outcome.frame_name(name, k) for k in range(evaluation.n_frames)]
-        for finding in diagnose(evaluation, names):
+    names = {
+        part: [outcome.frame_name(part, k) for k in range(evaluation.n_frames)]
+        for part, evaluation in outcome.found.items()
+    }
+    for part in UNSEEN:
+        for finding in diagnose(outcome.found[part], names[part]) if part in names else ():
             if finding.code not in said:
                 said.add(finding.code)
                 yield str(finding)
     if not said & {"energy-offset", *WRONG_ENERGIES}:
-        names = [
-            outcome.frame_name(part, k)
-            for part, evaluation in outcome.found.items()
-            for k in range(evaluation.n_frames)
-        ]
-        yield from map(str, offsets(list(outcome.found.values()), names))
+        yield from map(str, offsets(list(outcome.found.values()), sum(names.values(), [])))

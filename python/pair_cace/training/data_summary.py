@@ -40,7 +40,7 @@ def data_lines(parts: Mapping[str, Part], cutoff: float) -> Iterator[str]:
     if len(chosen) < len(train.structures):
         yield f"of the training structures, {len(chosen)} are described:"
     yield from short_lines(inspection)
-    findings = [one for one in inspection.findings if one.severity == "warning"]
+    findings = inspection.warnings
     if len(chosen) < len(train.structures):
         findings = [one for one in findings if one.code != "large-force"]
         findings += _large_forces(train, cutoff)

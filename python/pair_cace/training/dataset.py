@@ -24,6 +24,7 @@ from ..errors import CaceError
 from ..files import check_input, sha256_of, umask
 
 LAYOUT_VERSION = 4
+Frames = Iterator[tuple[int, int, Frame]]  # number of the file, of the frame in it, frame
 NAMING = "data.keys.{label}"  # where a config says what a label is called
 
 # File name: (type, shape of one entry, "edges", "atoms" or "structures").
@@ -88,16 +89,11 @@ class GraphStore:
 
     def origin_of(self, structure: int) -> tuple[int, int]:
         """Number of the file that one structure is from, and of the frame in it; both from 0."""
-        file, frame = self._arrays["origins"][structure].tolist()
-        return file, frame
+        return tuple(self._arrays["origins"][structure].tolist())
 
     def with_stress(self, structures: np.ndarray) -> np.ndarray:
         """Those of some structures that have a label for the stress."""
         return structures[np.isfinite(self._arrays["stresses"][structures]).all(axis=(1, 2))]
-
-    def has_weights(self, structures: np.ndarray) -> bool:
-        """Whether one of some structures has a weight other than 1."""
-        return bool((self.weights[structures] != 1.0).any())
 
     def without_forces(self, structures: np.ndarray) -> np.ndarray:
         """Those of some structures that have several atoms and no label for the forces."""
@@ -179,7 +175,7 @@ def open_or_build(
     folder = cache / content_hash(files, keys, cutoff, require)
     try:
         if not _is_whole(folder, keys):
-            _build(folder, files, keys, cutoff, require)
+            _build(folder, _frames(files, keys, require), keys, cutoff)
         return GraphStore(folder, keys.outputs)
     except OSError as error:
         raise CaceError(
@@ -193,17 +189,11 @@ def _is_whole(folder: pathlib.Path, keys: Keys) -> bool:
     return all((folder / name).is_file() for name in names)
 
 
-def _build(
-    folder: pathlib.Path,
-    files: Sequence[pathlib.Path],
-    keys: Keys,
-    cutoff: float,
-    require: Collection[str],
-) -> None:
+def _build(folder: pathlib.Path, frames: Frames, keys: Keys, cutoff: float) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
-        _write(temporary, _frames(files, keys, require), keys, cutoff)
+        _write(temporary, frames, keys, cutoff)
         temporary.chmod(0o777 & ~umask())  # mkdtemp makes it for its user alone
         if folder.is_dir() and not _is_whole(folder, keys):  # clean-ups of old files leave such
             shutil.rmtree(folder)
@@ -230,17 +220,12 @@ def content_hash(
     return digest.hexdigest()[:24]
 
 
-def _frames(
-    files: Sequence[pathlib.Path], keys: Keys, require: Collection[str]
-) -> Iterator[tuple[int, int, Frame]]:
-    """(number of the file, number of the frame in it, frame)."""
+def _frames(files: Sequence[pathlib.Path], keys: Keys, require: Collection[str]) -> Frames:
     without_forces: Frame | None = None
     some_have_forces = False
     for file_number, file in enumerate(files):
-        frames = iter_frames(file, keys, require=(), naming=NAMING)
+        frames = iter_frames(file, keys, set(require) & {"energy"}, naming=NAMING)
         for frame_number, frame in enumerate(frames):
-            if "energy" in require and frame.energy is None:
-                raise CaceError(missing_label(frame, "energy", keys, NAMING))
             some_have_forces |= frame.forces is not None
             if frame.forces is None and len(frame.atoms) > 1:
                 without_forces = without_forces or frame
@@ -249,9 +234,7 @@ def _frames(
         raise CaceError(missing_label(without_forces, "forces", keys, NAMING))
 
 
-def _write(
-    folder: pathlib.Path, frames: Iterator[tuple[int, int, Frame]], keys: Keys, cutoff: float
-) -> None:
+def _write(folder: pathlib.Path, frames: Frames, keys: Keys, cutoff: float) -> None:
     arrays = _arrays_of(keys.outputs)
     streams = {name: open(folder / f"{name}.bin", "wb") for name in arrays}
     config_types: list[str | None] = []

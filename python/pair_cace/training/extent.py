@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 from ase.data import chemical_symbols
 
-from ..data.graph import Graph
+from ..data.graph import Graph, packed
 from ..data.local_density import local_densities
 from ..io.training_extent import Ranges, TrainingExtent, merged_ranges, pair_name, ranges_of
 from .data import Part
@@ -22,8 +22,9 @@ def extent_of(train: Part, cutoff: float) -> TrainingExtent:
     densities: dict[int, Ranges] = defaultdict(tuple)
     means: dict[int, Ranges] = defaultdict(tuple)
     cells: Ranges = ()
-    for structures in _some_at_a_time(train):
-        graph, _ = train.store.batch(structures)
+    n_edges = train.store.n_edges
+    for some in packed(train.structures.tolist(), n_edges.__getitem__, EDGES_AT_A_TIME):
+        graph, _ = train.store.batch(some)
         _lower_to_shortest(squared, graph)
         species, structure = graph.species.numpy(), graph.structure.numpy()
         found = local_densities(graph, cutoff).numpy()
@@ -51,13 +52,6 @@ def extent_of(train: Part, cutoff: float) -> TrainingExtent:
         mean_densities=_by_symbol(means),
         cell_densities=cells,
     )  # fmt: skip
-
-
-def _some_at_a_time(train: Part) -> list[list[int]]:
-    """All structures, in their order, about ``EDGES_AT_A_TIME`` at a time."""
-    ends = np.cumsum(train.store.n_edges[train.structures]) // EDGES_AT_A_TIME
-    borders = 1 + np.flatnonzero(np.diff(ends))
-    return [part.tolist() for part in np.split(train.structures, borders) if len(part)]
 
 
 def _lower_to_shortest(squared: np.ndarray, graph: Graph) -> None:

@@ -15,17 +15,13 @@ UNNAMED = "(no config_type)"
 def groups_of(store: GraphStore, structures: Sequence[int]) -> list[str]:
     """The group of each of some structures.
 
-    Their config_type if it tells any of them apart, else their elements, as "Nb-W".
+    Their config_type if it tells any of them apart, else their elements by atomic number, as "H-O".
     """
     named = [store.config_types[k] for k in structures]
     if len(set(named)) > 1:
         return [name or UNNAMED for name in named]
-    return [elements_of(store, k) for k in structures]
-
-
-def elements_of(store: GraphStore, structure: int) -> str:
-    """The elements of one structure, by atomic number: "H-O"."""
-    return "-".join(chemical_symbols[z] for z in np.unique(store.species_of(structure)))
+    elements = (np.unique(store.species_of(k)) for k in structures)
+    return ["-".join(chemical_symbols[z] for z in of_structure) for of_structure in elements]
 
 
 def members(groups: Sequence[str], structures: Sequence[int]) -> dict[str, list[int]]:

@@ -39,13 +39,12 @@ def fit_scales(model: CACE, sample: Graph) -> None:
     mixing = model.atomic_basis.mixing_weight
     for layer in model.layers:
         invariants = model.invariants(basis)
-        arguments = (basis, invariants, edges, sender, receiver, mixing)
         travelling = [term for term in layer.values() if hasattr(term, "tell")]
         for term in travelling:
             told = term.tell(basis, invariants, sender)
             message = layer.norm * term.gather(told, edges, receiver, mixing)
             term.divide(len(travelling) ** 0.5 * _norms(message, l_max))
-        basis = layer(*arguments)
+        basis = layer(basis, invariants, edges, sender, receiver, mixing)
 
 
 def _norms(basis: Tensor, l_max: int) -> Tensor:

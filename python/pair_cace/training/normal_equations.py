@@ -17,6 +17,8 @@ sum of squares the same on average.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -108,12 +110,11 @@ class NormalEquations:
                 return
             of_edge = graph.structure.index_select(0, graph.receivers)  # (E,)
             rows, missed = [], []
-            for a in range(3):
-                for b in range(3):
-                    strain = vectors.detach()[:, a] * gradient[:, b]  # r⃗ ⊗ g, see nn.derivatives
-                    scale = torch.where(roots[:, a, b] > 0, roots[:, a, b] / graph.volumes, 0.0)
-                    rows.append(rows_of((strain * scale[of_edge].to(strain.dtype)).sum()))
-                    missed.append(roots[:, a, b] * errors[:, a, b])
+            for a, b in itertools.product(range(3), repeat=2):
+                strain = vectors.detach()[:, a] * gradient[:, b]  # r⃗ ⊗ g, see nn.derivatives
+                scale = torch.where(roots[:, a, b] > 0, roots[:, a, b] / graph.volumes, 0.0)
+                rows.append(rows_of((strain * scale[of_edge].to(strain.dtype)).sum()))
+                missed.append(roots[:, a, b] * errors[:, a, b])
             self._add_rows(part, torch.cat(rows), torch.cat(missed))
 
     def _weighted(self, errors: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

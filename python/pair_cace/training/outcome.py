@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,7 +16,6 @@ from ..io.checkpoint import load_checkpoint
 from ..io.model_info import ModelInfo
 from ..quantities import Quantity
 from ..spread import spreads_of
-from .batching import batches
 from .config import Config
 from .data import Part
 from .run_folder import RunFolder
@@ -74,14 +73,13 @@ class Outcome:
             part: [one.store.config_types[k] or "no config_type" for k in one.structures]
             for part, one in self.evaluated.items()
         }
-        by_composition = {part: compositions(one) for part, one in self.found.items()}
-        by_elements = {part: systems(one) for part, one in self.found.items()}
-        if _number(types) > 1:
-            return self.config.data.keys.config_type, types
-        if 1 < _number(by_composition) <= MANY_GROUPS:
-            return "composition", by_composition
-        if 1 < _number(by_elements):
-            return "elements", by_elements
+        for name, groups, most in (
+            (self.config.data.keys.config_type, types, math.inf),
+            ("composition", {p: compositions(one) for p, one in self.found.items()}, MANY_GROUPS),
+            ("elements", {p: systems(one) for p, one in self.found.items()}, math.inf),
+        ):
+            if 1 < len(set().union(*groups.values())) <= most:
+                return name, groups
         return None
 
     def by_group(self) -> dict[str, dict[str, Evaluation]]:
@@ -115,15 +113,11 @@ def outcome_of(folder: RunFolder, data: dict[str, Part], config: Config) -> Outc
         for name in ("train", "valid", "test")
         if name in data
     }
-    found = {}
-    for name, part in evaluated.items():
-        groups = batches(part.structures, part.store, config.training)
-        found[name] = evaluate(
-            model,
-            (part.store.batch(group) for group in groups),
-            config.training.device,
-            quantities=info.hyperparameters.quantities,
-        )
+    device, quantities = config.training.device, info.hyperparameters.quantities
+    found = {
+        name: evaluate(model, part.graphs(config.training), device, quantities=quantities)
+        for name, part in evaluated.items()
+    }
     return Outcome(config, info, data, evaluated, found, folder.rows())
 
 
@@ -132,7 +126,3 @@ def _sample(part: Part, config: Config) -> Part:
         return part
     dice = np.random.default_rng([config.training.seed, 2])
     return replace(part, structures=np.sort(dice.choice(part.structures, SAMPLE, replace=False)))
-
-
-def _number(names: Mapping[str, list[str]]) -> int:
-    return len(set().union(*names.values()))

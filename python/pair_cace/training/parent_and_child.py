@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import Any
 
 from ..evaluation import evaluate
-from ..files import written_whole
 from ..io.checkpoint import load_checkpoint
-from .batching import batches
 from .config import Config
 from .data import Part
 from .groups import groups_of
@@ -31,23 +28,15 @@ def compare(
 
     Rows with the keys data (and group), quantity, unit, parent and child.
     """
-    models = [load_checkpoint(path)[0].to(config.training.device) for path in (parent, child)]
-    quantities = config.model.quantities
+    device, quantities = config.training.device, config.model.quantities
+    models = [load_checkpoint(path)[0].to(device) for path in (parent, child)]
     rows = []
     for name, title in TITLES.items():
         if name not in data:
             continue
         part = data[name]
         both = [
-            evaluate(
-                model,
-                (
-                    part.store.batch(b)
-                    for b in batches(part.structures, part.store, config.training)
-                ),
-                config.training.device,
-                quantities=quantities,
-            )
+            evaluate(model, part.graphs(config.training), device, quantities=quantities)
             for model in models
         ]
         groups = groups_of(part.store, part.structures)
@@ -68,29 +57,14 @@ def compare(
 def lines_of(rows: list[dict[str, Any]]) -> list[str]:
     """The rows of ``compare`` as a table in Markdown, which reads as text, too."""
     head = ["data", "quantity", "parent", "child", "unit"]
-    cells = [
+    lines = [head] + [
         [row["data"], row["quantity"], f"{row['parent']:.3f}", f"{row['child']:.3f}", row["unit"]]
         for row in rows
     ]
-    widths = [max(len(line[k]) for line in [head, *cells]) for k in range(5)]
-
-    def line(values: list[str]) -> str:
-        padded = [
-            text.rjust(width) if k in (2, 3) else text.ljust(width)
-            for k, (text, width) in enumerate(zip(values, widths))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = "|".join("-" * (w + 1) + (":" if k in (2, 3) else "-") for k, w in enumerate(widths))
-    return [line(head), f"|{rule}|", *map(line, cells)]
-
-
-def write_rows(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
-    """Keep the rows of ``compare`` for whoever writes of the run."""
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-
-
-def read_rows(path: pathlib.Path) -> list[dict[str, Any]]:
-    """What ``write_rows`` has kept; nothing if there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    columns = []
+    for name, *cells in zip(*lines):
+        width, is_number = max(map(len, (name, *cells))), name in ("parent", "child")
+        padded = [f"{text:{'>' if is_number else '<'}{width}}" for text in (name, *cells)]
+        rule = "-" * (width + 1) + (":" if is_number else "-")
+        columns.append([f" {padded[0]} ", rule, *(f" {text} " for text in padded[1:])])
+    return [f"|{'|'.join(line)}|" for line in zip(*columns)]

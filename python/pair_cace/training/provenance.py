@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import platform
 from typing import Any
 
@@ -11,27 +10,22 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..data.reading import Keys
 from ..files import sha256_of
 from .config import Config
 from .data import Part, keys_of
+from .replay import Sources
 
 
 def provenance_of(
-    config: Config,
-    data: dict[str, Part],
-    sources: list[tuple[tuple[pathlib.Path, ...], Keys]],
-    parent: dict[str, Any] | None,
+    config: Config, data: dict[str, Part], sources: Sources, parent: dict[str, Any] | None
 ) -> dict[str, Any]:
     """Where a model comes from: versions, seed, data.
 
     sources   files of replayed frames, and the names of labels in them
     parent    the same of the model that it starts from
     """
-    read = {"train": config.data.train, "test": config.data.test}
-    if not isinstance(config.data.valid, float):
-        read["valid"] = config.data.valid
-    files = {name: [(path, keys_of(config)) for path in paths] for name, paths in read.items()}
+    read = config.data.files.items()
+    files = {name: [(path, keys_of(config)) for path in paths] for name, paths in read}
     files["replay"] = [(path, keys) for paths, keys in sources for path in paths]
     found = {
         "trained_with": f"pair_cace {__version__}, torch {torch.__version__}, numpy "

@@ -8,15 +8,16 @@ them at once: ``normal_equations``. How far they may move is found in ``ridge_se
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 
+from ..data.graph import packed
 from ..nn import CACE
 from ..quantities import OF_ENERGY
 from .batching import share
-from .config import Config, PhaseSection
+from .config import Config
 from .data import Part
 from .dataset import GraphStore
 from .distributed import Processes
@@ -57,10 +58,9 @@ def refit_readout(
     )
     equations = _equations(model, config, store, parts, n_directions, processes, watcher)
     groups = members(groups_of(valid.store, valid.structures), valid.structures)
-    judged = {name: group for name, group in groups.items() if len(group) >= FEW}
-    if len(judged) == 1 and len(groups) == 1:
-        judged = {}
-    judged = {"all": [int(k) for k in valid.structures]} | judged
+    judged = {"all": [int(k) for k in valid.structures]}
+    if len(groups) > 1:
+        judged |= {name: group for name, group in groups.items() if len(group) >= FEW}
     rng = np.random.default_rng([config.training.seed, 2])
     n_tried = max(FEW, -(-len(valid.structures) // len(parts)))
     tried = [rng.permutation(part)[:n_tried].tolist() for part in parts]
@@ -72,7 +72,7 @@ def refit_readout(
         lambda k: errors_of(store, {"part": tried[k]})["part"],
         lambda done, total: watcher.progress("choosing the ridge of the readout", done, total),
     )
-    for line in described(found, phase):
+    for line in described(found):
         watcher.say(line)
     watcher.say(f"the least squares took {duration(time.monotonic() - started)}")
     return found
@@ -93,24 +93,22 @@ def parts_of(store: GraphStore, structures: Sequence[int], n_features: int) -> l
     return [sum((groups[name] for name in names), []) for names in dealt(groups, most)]
 
 
-def described(found: Found, phase: PhaseSection) -> list[str]:
+def described(found: Found) -> Iterator[str]:
     """Errors of the validation data before and after, for people."""
-    lines = []
     if found.ridge is None:
-        lines.append(f"kept the readout that training found: {found.reason}")
-    else:
-        lines.append(f"took the solution with ridge {found.ridge:g}; validation data, RMSE:")
-        for group in found.before:
-            parts = []
-            for quantity in OF_ENERGY:
-                name, (unit, factor) = quantity.name, quantity.scales[0]
-                before, after = (
-                    factor * errors[group][name].rmse for errors in (found.before, found.after)
-                )
-                if before == before:  # NaN without labels
-                    parts.append(f"{name} {before:.3f} → {after:.3f} {unit}")
-            lines.append(f"  {group}: {', '.join(parts)}")
-    return lines
+        yield f"kept the readout that training found: {found.reason}"
+        return
+    yield f"took the solution with ridge {found.ridge:g}; validation data, RMSE:"
+    for group in found.before:
+        parts = []
+        for quantity in OF_ENERGY:
+            name, (unit, factor) = quantity.name, quantity.scales[0]
+            before, after = (
+                factor * errors[group][name].rmse for errors in (found.before, found.after)
+            )
+            if before == before:  # NaN without labels
+                parts.append(f"{name} {before:.3f} → {after:.3f} {unit}")
+        yield f"  {group}: {', '.join(parts)}"
 
 
 def _sample(structures: np.ndarray, n_features: int, seed: int) -> tuple[np.ndarray, int]:
@@ -139,11 +137,11 @@ def _equations(
         model.readout.linear.in_features, len(parts), weights.double() / counts, config.loss, device
     )
     generator = torch.Generator().manual_seed(config.training.seed)
-    work = [
-        (k, batch)
-        for k, part in enumerate(parts)
-        for batch in _joined(share(part, processes.rank, processes.count), store)
-    ]
+    size = store.n_atoms.__getitem__
+    work = []
+    for k, part in enumerate(parts):
+        mine = sorted(share(part, processes.rank, processes.count), key=size)
+        work += [(k, batch) for batch in packed(mine, size, ATOMS)]  # of structures of like size
     started = time.monotonic()
     n_atoms = sum(int(store.n_atoms[batch].sum()) for _, batch in work)
     done = 0
@@ -158,16 +156,3 @@ def _equations(
     equations.matrices = processes.add(equations.matrices)
     equations.vectors = processes.add(equations.vectors)
     return equations
-
-
-def _joined(structures: Sequence[int], store: GraphStore) -> list[list[int]]:
-    """Structures of like size in batches of at most ATOMS atoms, or of one structure."""
-    found: list[list[int]] = []
-    total = 0
-    for k in sorted(structures, key=lambda k: store.n_atoms[k]):
-        if not found or total + store.n_atoms[k] > ATOMS:
-            found.append([])
-            total = 0
-        found[-1].append(k)
-        total += store.n_atoms[k]
-    return found

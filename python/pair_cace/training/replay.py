@@ -22,6 +22,7 @@ from .joined_store import JoinedStore
 MOST_FOR_VALIDATION = 50  # frames, unless more are replayed
 
 OpenStore = Callable[[tuple[pathlib.Path, ...], Keys], GraphStore]
+Sources = list[tuple[tuple[pathlib.Path, ...], Keys]]  # files, and the names of labels in them
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ def _repeated(structures: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarr
     return np.concatenate([np.tile(structures, whole), shuffled(structures, seed, epoch)[:rest]])
 
 
-def replay_sources(
-    config: Config, provenance: dict[str, Any]
-) -> list[tuple[tuple[pathlib.Path, ...], Keys]]:
+def replay_sources(config: Config, provenance: dict[str, Any]) -> Sources:
     """Files that frames are replayed from, and the names of labels in them; empty if none are.
 
     provenance   of the model to start from, which names its data
@@ -76,11 +75,7 @@ def replay_sources(
     return [(replay.data, keys)]
 
 
-def load_replay(
-    config: Config,
-    sources: list[tuple[tuple[pathlib.Path, ...], Keys]],
-    open_store: OpenStore,
-) -> dict[str, Part]:
+def load_replay(config: Config, sources: Sources, open_store: OpenStore) -> dict[str, Part]:
     """Parts "replay", to train on, and "replay, valid", which are other frames, from ``sources``."""
     replay = config.fine_tune.replay
     if not sources:
@@ -119,9 +114,7 @@ def spread(store: GraphStore, structures: np.ndarray, seed: int) -> np.ndarray:
     return np.array(sorted(drawn.tolist(), key=turn.__getitem__))
 
 
-def _named_in(
-    provenance: dict[str, Any], config: Config
-) -> list[tuple[tuple[pathlib.Path, ...], Keys]]:
+def _named_in(provenance: dict[str, Any], config: Config) -> Sources:
     """Files that the first training read, and the names of labels in them."""
     parent = config.fine_tune.init_from
     advice = "give the file(s) with fine_tune.replay.data"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 from ..composition import compositions
 from ..error_table import digits, errors_as_json
 from ..evaluation import Evaluation
-from ..files import written_whole
+from ..files import read_json, write_json, written_whole
 from ..io.checkpoint import add_errors
 from ..plotting import plot_learning_curve, plot_parity
 from ..quantities import OF_ENERGY
@@ -21,7 +20,7 @@ from .config import Config
 from .data import Part
 from .data_diagnosis import UNSEEN, label_warnings, slope_lines
 from .outcome import Outcome, outcome_of
-from .parent_and_child import lines_of, read_rows
+from .parent_and_child import lines_of
 from .run_folder import RunFolder
 from .verdict import verdict
 
@@ -53,13 +52,11 @@ def write_report(
         plot_parity(evaluation, folder.path / f"parity-{name}.png", title, outcome.info.E0)
     plot_learning_curve(outcome.rows, folder.path / "learning-curve.png")
     sentences = [*label_warnings(outcome), *verdict(outcome), *slope_lines(outcome)]
-    report = Report(outcome, sentences, read_rows(folder.parent_and_child))
+    report = Report(outcome, sentences, read_json(folder.parent_and_child, []))
     with written_whole(folder.path / "report.md") as temporary:
         page = "\n".join(_page(folder.path.resolve().name, report, command))
         temporary.write_text(page + "\n", encoding="utf-8")
-    with written_whole(folder.report) as temporary:
-        text = json.dumps(_content(report), indent=2, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_json(folder.report, _content(report), allow_nan=False)
     return report
 
 

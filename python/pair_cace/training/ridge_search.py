@@ -62,22 +62,20 @@ def search(
     metric = _metric(matrix)
     best_score = score(before["all"], phase)
     best, best_errors, reason = None, before, "no solution is better on the validation data"
-    for step, ridge in enumerate(RIDGES):
-        harmed = None
-        for k in range(n_parts if n_parts > 1 else 0):
-            change = _solution(
-                matrix - equations.matrices[k], vector - equations.vectors[k], ridge * metric
-            )
-            if change is None:
-                harmed = k
-                break
+
+    def does_harm(k: int, ridge: float) -> bool:
+        """Whether the solution without part k is worse for it, or not to be found."""
+        of_others = matrix - equations.matrices[k], vector - equations.vectors[k]
+        change = _solution(*of_others, ridge * metric)
+        if change is not None:
             _set(linear, start, change)
-            if worse(parts_before[k], part_errors(k), phase):
-                harmed = k
-                break
+        return change is None or bool(worse(parts_before[k], part_errors(k), phase))
+
+    for step, ridge in enumerate(RIDGES):
+        harm = any(does_harm(k, ridge) for k in range(n_parts if n_parts > 1 else 0))
         on_step(step + 1, len(RIDGES))
         change = _solution(matrix, vector, ridge * metric)
-        if harmed is not None or change is None:
+        if harm or change is None:
             if best is None:
                 reason = "solutions do harm where something is new"
             break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +13,7 @@ import torch
 from ..data.graph import Graph
 from ..data.reading import read_frames
 from ..errors import CaceError
+from ..files import read_json, write_json
 from ..io.checkpoint import load_checkpoint, save_checkpoint
 from ..io.loading import checked_device
 from ..io.model_info import ModelInfo
@@ -22,7 +22,7 @@ from ..nn import CACE, Hyperparameters
 from ..nn.derivatives import predict_energies
 from ..operations import keep_freed_memory
 from . import reference_energies
-from .batching import batches, shuffled
+from .batching import shuffled
 from .config import Config, ModelSection
 from .data import Part, check_elements, keys_of, load_data, store_opener
 from .data_summary import data_lines
@@ -30,13 +30,12 @@ from .distributed import Processes, join_processes, leave_processes
 from .extent import extent_of
 from .initialization import fit_scales
 from .labels_of_outputs import check_outputs, check_weights, start_outputs
-from .parent_and_child import compare, lines_of, write_rows
+from .parent_and_child import compare, lines_of
 from .provenance import provenance_of
 from .replay import Mixture, load_replay, replay_sources
 from .run_folder import RunFolder
-from .tensorboard import with_tensorboard
 from .trainer import Trainer
-from .watcher import Watcher, with_log
+from .watcher import Watcher, WithLog, with_tensorboard
 
 FEW_STRUCTURES = 50  # for a first look at the energies of new data
 LARGE_OFFSET = 0.5  # eV/atom, of these
@@ -65,12 +64,13 @@ def train(
         if base:
             shape = _shape_of(config, base[1].hyperparameters)
             config = config.model_copy(update={"model": shape})
-        _check_refit(config)
+        if config.training.refit_readout and not config.model.readout_linear:
+            raise CaceError("training.refit_readout needs a model with model.readout_linear: true")
         check_weights(config)
         state = folder.load_state(config) if resume else None
         processes.let_the_first(lambda: folder.go_on(config) if resume else folder.start(config))
         if processes.is_first:
-            watcher = with_log(watcher, folder.log)
+            watcher = WithLog(watcher, folder.log)
         watcher.say(_workforce(processes, device))
         data = load_data(config, config.model.cutoff, processes, watcher)
         check_outputs(data, config, watcher)
@@ -88,7 +88,7 @@ def train(
             _check_same_data(folder, provenance)
         trained_on = None
         if processes.is_first:
-            folder.write_provenance(provenance)
+            write_json(folder.provenance, provenance)
             trained_on = _trained_on(config, base[1] if base else None, data["train"], watcher)
 
         def save(path: pathlib.Path, averaged: CACE) -> None:
@@ -119,8 +119,8 @@ def train(
         processes.wait()
         if base and processes.is_first:
             rows = compare(config.fine_tune.init_from, folder.best, data, config)
-            write_rows(folder.parent_and_child, rows)
-            log = with_log(talker, folder.log)
+            write_json(folder.parent_and_child, rows)
+            log = WithLog(talker, folder.log)
             log.say("errors (RMSE) of the model before fine-tuning, and after:")
             for line in lines_of(rows):
                 log.say(line)
@@ -158,13 +158,9 @@ def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
     shape = {name: getattr(base, name) for name in ModelSection.model_fields}
     given = config.model.model_fields_set if config.model else ()
     differing = [
-        f"model.{name} ({shape[name]} there, {value} here)"
-        for name, value in (
-            (name, getattr(config.model, name))
-            for name in ModelSection.model_fields
-            if name in given
-        )
-        if value not in (shape[name], "auto")
+        f"model.{name} ({shape[name]} there, {getattr(config.model, name)} here)"
+        for name in ModelSection.model_fields
+        if name in given and getattr(config.model, name) not in (shape[name], "auto")
     ]
     if differing:
         raise CaceError(
@@ -190,15 +186,8 @@ def _trained_on(
     return found.model_copy(update={"is_whole": False})
 
 
-def _check_refit(config: Config) -> None:
-    if config.training.refit_readout and not config.model.readout_linear:
-        raise CaceError("training.refit_readout needs a model with model.readout_linear: true")
-
-
 def _check_same_data(folder: RunFolder, provenance: dict[str, Any]) -> None:
-    if not folder.provenance.exists():
-        return
-    before = json.loads(folder.provenance.read_text())["data"]
+    before = read_json(folder.provenance, provenance)["data"]
     for name, part in provenance["data"].items():
         if before.get(name, {}).get("hash") != part["hash"]:
             raise CaceError(
@@ -330,7 +319,5 @@ def _remark_on_fine_tuning(
 def _energies(config: Config, model: CACE, train: Part) -> np.ndarray:
     """What a trained model says of the training structures, eV."""
     model = model.double()
-    found = []
-    for batch in batches(train.structures, train.store, config.training):
-        found.append(predict_energies(model, train.store.batch(batch)[0]).numpy())
-    return np.concatenate(found)
+    graphs = train.graphs(config.training)
+    return np.concatenate([predict_energies(model, graph).numpy() for graph, _ in graphs])

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import pathlib
 from typing import Any
 
@@ -105,10 +104,6 @@ class RunFolder:
                     f"folder: a run writes its own {path.name}, and {path} is not of a run; give "
                     "another folder (folder=...)"
                 )
-
-    def write_provenance(self, provenance: dict[str, Any]) -> None:
-        with written_whole(self.provenance) as temporary:
-            temporary.write_text(json.dumps(provenance, indent=2) + "\n")
 
     def add_row(self, row: dict[str, Any]) -> None:
         """Append an epoch to metrics.csv."""

@@ -74,19 +74,14 @@ def start_phase(
             patience=schedule.patience,
             min_lr=[lowest * group["lr"] for group in optimizer.param_groups],
         )
-    if schedule.kind == "cosine":
-        return lr_scheduler.LambdaLR(
-            optimizer,
-            lambda epoch: (
-                lowest + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * epoch / phase.epochs))
-            ),
-        )
-    if schedule.kind == "step":
-        return lr_scheduler.LambdaLR(
-            optimizer,
-            lambda epoch: max(lowest, schedule.factor ** (epoch // schedule.step_epochs)),
-        )
-    return lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0)
+    factors = {
+        "constant": lambda epoch: 1.0,
+        "step": lambda epoch: max(lowest, schedule.factor ** (epoch // schedule.step_epochs)),
+        "cosine": lambda epoch: (
+            lowest + (1.0 - lowest) * 0.5 * (1.0 + math.cos(math.pi * epoch / phase.epochs))
+        ),
+    }
+    return lr_scheduler.LambdaLR(optimizer, factors[schedule.kind])
 
 
 def begin_at(scheduler: lr_scheduler.LRScheduler, epoch: int) -> None:

@@ -202,7 +202,6 @@ class Trainer:
     def _start_phase(self):
         phases = self.config.training.phases
         phase = phases[min(self.phase, len(phases) - 1)]
-        self.best_in_phase, self.stale_epochs, self.epoch_in_phase = float("inf"), 0, 0
         return start_phase(
             self.optimizer, phase, self.config.schedule, self.config.optimizer.learning_rate
         )
@@ -235,6 +234,7 @@ class Trainer:
         patience = self.config.training.early_stopping
         if self.epoch_in_phase >= phase.epochs or (patience and self.stale_epochs >= patience):
             self.phase += 1
+            self.best_in_phase, self.stale_epochs, self.epoch_in_phase = float("inf"), 0, 0
             self.scheduler = self._start_phase()
         if self.processes.is_first:
             self.folder.add_row(row)
@@ -370,9 +370,7 @@ class Trainer:
         """Go back to where ``state`` was taken."""
         for name in self._COUNTERS:
             setattr(self, name, state[name])
-        counters = self.best_in_phase, self.stale_epochs, self.epoch_in_phase
         self.scheduler = self._start_phase()
-        self.best_in_phase, self.stale_epochs, self.epoch_in_phase = counters
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -380,5 +378,4 @@ class Trainer:
             self.scheduler.__dict__.update(state["scheduler"])
         elif self.phase < len(self.config.training.phases):  # another schedule than before
             self.scheduler = self._start_phase()
-            self.best_in_phase, self.stale_epochs, self.epoch_in_phase = counters
             begin_at(self.scheduler, self.epoch_in_phase)

@@ -13,11 +13,9 @@ from __future__ import annotations
 import numpy as np
 from ase.units import Hartree, Rydberg
 
-# Shells in the order in which they are filled: n, l.
-_FILLED = [
-    (1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (4, 0), (3, 2), (4, 1), (5, 0), (4, 2), (5, 1), (6, 0),
-    (4, 3), (5, 2), (6, 1), (7, 0), (5, 3), (6, 2), (7, 1),
-]  # fmt: skip
+# Shells n, l in the order in which they are filled (Madelung).
+_SHELLS = [(n, l) for n in range(1, 8) for l in range(min(n, 4))]
+_FILLED = sorted(_SHELLS, key=lambda shell: (sum(shell), shell))
 _EFFECTIVE_N = {1: 1.0, 2: 2.0, 3: 3.0, 4: 3.7, 5: 4.0, 6: 4.2, 7: 4.3}
 
 

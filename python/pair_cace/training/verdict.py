@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ..checking.finding import listed
 from ..error_table import digits, percent
 from .data import unused_stress
 from .outcome import Outcome
@@ -97,8 +98,7 @@ def _skipped_steps(outcome: Outcome) -> Iterator[str]:
 
 
 def _overfitting(outcome: Outcome) -> Iterator[str]:
-    ratios = _ratios(outcome, "valid", "train", _learned(outcome, OVERFITTED))
-    if not ratios:
+    if not (ratios := _overfitted(outcome)):
         return
     course = ""
     best, lowest, last = _scores(outcome)
@@ -117,7 +117,7 @@ def _overfitting(outcome: Outcome) -> Iterator[str]:
 
 
 def _course(outcome: Outcome) -> Iterator[str]:
-    if _ratios(outcome, "valid", "train", _learned(outcome, OVERFITTED)):
+    if _overfitted(outcome):
         return
     fall = _late_fall(outcome)
     phases = outcome.config.training.phases
@@ -194,9 +194,9 @@ def _groups(outcome: Outcome) -> Iterator[str]:
                     found.append((ratio, f"{name} ({part}, {digits(ratio)} times)"))
     if found:
         kind = outcome.grouping[0]
-        listed = ", ".join(text for _, text in sorted(found, reverse=True)[:LISTED])
+        worst = ", ".join(text for _, text in sorted(found, reverse=True)[:LISTED])
         yield (
-            f"By {kind}, forces err most, against those of all frames, on {listed} (named from "
+            f"By {kind}, forces err most, against those of all frames, on {worst} (named from "
             f"{GROUP_STANDS_OUT:g} times on): more such frames, or a larger config_weight for them."
         )
 
@@ -211,10 +211,9 @@ def _frames(outcome: Outcome) -> Iterator[str]:
             name = outcome.frame_name(part, k)
             found.append((ratios[k], f"{name} ({part}, {digits(ratios[k])} times)"))
     if found:
-        listed = ", ".join(text for _, text in sorted(found, reverse=True)[:LISTED])
-        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        worst = listed([text for _, text in sorted(found, reverse=True)], LISTED)
         yield (
-            f"Frames whose forces err far more than those of their part: {listed}{more} (named "
+            f"Frames whose forces err far more than those of their part: {worst} (named "
             f"from {FRAME_STANDS_OUT:g} times on). See whether their labels are right "
             "(convergence, overlapping atoms); if they are, more frames of that kind are needed."
         )
@@ -249,14 +248,15 @@ def _ratios(outcome: Outcome, part: str, other: str, limits: dict[str, float]) -
     return f"{', '.join(others)} and {last} times" if others else last and f"{last} times"
 
 
-def _learned(outcome: Outcome, limits: dict[str, float]) -> dict[str, float]:
-    """Those of quantities that have a weight in some phase."""
+def _overfitted(outcome: Outcome) -> str:
+    """Ratios of validation to training errors of what has a weight in some phase."""
     phases = outcome.config.training.phases
-    return {
+    learned = {
         quantity: limit
-        for quantity, limit in limits.items()
+        for quantity, limit in OVERFITTED.items()
         if any(phase.weight_of(quantity) for phase in phases)
     }
+    return _ratios(outcome, "valid", "train", learned)
 
 
 def _thresholds(limits: dict[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""Who is told how a run goes."""
+"""Who is told how a run goes: nobody, a log, or TensorBoard, if it is installed."""
 
 from __future__ import annotations
 
@@ -36,12 +36,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def with_log(watcher: Watcher, path: pathlib.Path) -> Watcher:
-    """``watcher``, and whatever it is told to say also at the end of the file ``path``."""
-    return _WithLog(watcher, path)
+class WithLog(Watcher):
+    """Another watcher, and whatever it is told to say also at the end of the file ``path``."""
 
-
-class _WithLog(Watcher):
     def __init__(self, other: Watcher, path: pathlib.Path):
         self.other, self.path = other, path
         self.step, self.progress = other.step, other.progress
@@ -51,3 +48,36 @@ class _WithLog(Watcher):
         with open(self.path, "a") as file:
             file.write(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
         self.other.say(text)
+
+
+def with_tensorboard(watcher: Watcher, folder: pathlib.Path, first_epoch: int) -> Watcher:
+    """``watcher``, and beside it the numbers of metrics.csv as curves, if there is a TensorBoard.
+
+    folder        of the run
+    first_epoch   curves in the folder from this epoch on are of a run that was interrupted
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return watcher
+    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=first_epoch + 1)
+    return _WithTensorBoard(watcher, writer)
+
+
+class _WithTensorBoard(Watcher):
+    def __init__(self, other: Watcher, writer: Any):
+        self.other, self.writer = other, writer
+        self.say, self.step, self.progress = other.say, other.step, other.progress
+
+    def epoch(self, row: dict[str, Any], seconds_left: float) -> None:
+        for key, value in row.items():
+            if key not in ("epoch", "seconds") and value == value:
+                name = key.split(" ")[0].replace("train_", "train/").replace("valid_", "valid/")
+                name = name.replace("replay_", "replay/")
+                self.writer.add_scalar(name, value, row["epoch"] + 1)
+        self.writer.flush()
+        self.other.epoch(row, seconds_left)
+
+    def close(self) -> None:
+        self.writer.close()
+        self.other.close()
