@@ -88,6 +88,19 @@ def test_the_config_of_a_training_says_what_to_check(folder, tmp_path):
     assert run.returncode == 1 and "either files of data or the config" in run.stderr
 
 
+def test_the_config_of_a_fine_tuning_has_no_model(folder, tmp_path):
+    config = {
+        "folder": "run",
+        "data": {"train": str(folder / "train.xyz")},
+        "fine_tune": {"init_from": "parent.cace.pt"},
+        "training": {"batch_size": 4, "phases": [{"epochs": 1}]},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run = cace_check("config.yaml", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert "train.xyz" in run.stdout
+
+
 def test_errors_for_people(folder):
     for arguments, words in [
         (("nothing.xyz",), "cannot open nothing.xyz"),

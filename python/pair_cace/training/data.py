@@ -59,8 +59,8 @@ class Part:
 
 def keys_of(config: Config) -> Keys:
     """Label names for ``data.reading``."""
-    outputs = config.model.outputs.items()
-    labels = {name: settings.key or name for name, settings in outputs}
+    outputs = config.model.outputs if config.model else {}  # fine-tuning takes its parent's
+    labels = {name: settings.key or name for name, settings in outputs.items()}
     return Keys(**config.data.keys.model_dump(), outputs=labels)
 
 
