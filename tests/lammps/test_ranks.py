@@ -1,22 +1,16 @@
 """One rank or several: the same numbers, for every kind of messages and every way to cut the box."""
 
 import itertools
-from typing import List, Tuple
 
 import ase
 import numpy as np
 import pytest
-import torch
 from helpers import assert_close, predict_atoms, random_model, settings_of
 from pair_cace.io.exported import export_model
 from pair_cace.io.model_info import ModelInfo
-from pair_cace.nn import CACE
-from pair_cace.nn.derivatives import gradient_of
-from pair_cace.nn.edges import Geometry
 from run_lmp import boundary_of, lmp, write_data
 from systems import SYSTEMS
 from tolerances import AFTER_STEPS
-from torch import Tensor
 
 KINDS = ["T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all", "T2-all by autograd"]
 LAYOUTS = {"brick": "", "tiled": "comm_style tiled"}
@@ -83,31 +77,14 @@ def results(tmp_path_factory):
     return of
 
 
-class ByAutograd(CACE):
-    """Takes the way of other devices: plain torch between exchanges of messages."""
-
-    @torch.jit.export
-    def evaluate(
-        self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
-    ) -> Tuple[Tensor, Tensor]:
-        vectors = vectors.detach().requires_grad_(True)
-        energies = self.forward(vectors, senders, receivers, species, n_atoms)
-        return energies.detach(), gradient_of(energies, vectors)
-
-    def features_of(self, geometry: Geometry, species: Tensor, n_atoms: int) -> List[Tensor]:
-        sender, receiver = self.embeddings(species, n_atoms)
-        return self.plain_features(geometry, sender, receiver)
-
-
 def settings(kind):
-    return settings_of(kind.removesuffix(" by autograd"))
+    plain = {"compiled": "no"} if kind.endswith(" by autograd") else {}
+    return settings_of(kind.removesuffix(" by autograd"), **plain)
 
 
 def export_models(folder, kinds):
     for kind in kinds:
         model = random_model(settings(kind))
-        if kind.endswith("by autograd"):
-            model.__class__ = ByAutograd
         info = ModelInfo("checkpoint", 1, settings(kind), {"H": -1.5, "O": -3.0}, "float64", 0, {})
         export_model(model, info, folder / f"{file_name(kind)}.pt", "float64")
 
