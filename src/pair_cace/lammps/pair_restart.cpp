@@ -95,5 +95,5 @@ void PairCACE::read_restart(FILE *file)
     error->warning(FLERR,
                    "Pair style cace{}; the models of the restart file ({}) are not in use: give pair_coeff "
                    "again, after pair_style if its keywords are to change",
-                   problem, pair_cace::joined(coefficients.paths));
+                   problem, utils::join_words(coefficients.paths, " "));
 }
