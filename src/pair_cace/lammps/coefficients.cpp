@@ -154,8 +154,8 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
     text += fmt::format("Pair style cace: {} (elements {}; cutoff {} Angstrom; {} message-passing "
                         "layer{}; {}{}) on {}, {} thread{} per MPI rank\n",
                         coefficients.paths[k], utils::join_words(info.elements, " "), info.cutoff, info.n_layers,
-                        plural(info.n_layers), info.dtype, info.portable ? ", portable: slow" : "", models[k]->device(),
-                        models[k]->threads(), plural(models[k]->threads()));
+                        plural(info.n_layers), info.dtype, info.portable ? ", portable: slow" : "", info.device,
+                        info.threads, plural(info.threads));
     if (!info.trained_on.is_known())
       text += "  its file does not say what it was trained on: nothing will be said of atoms closer than there\n";
     if (info.values_per_ghost > 0 && lmp->comm->nprocs > 1)
@@ -166,7 +166,7 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
   for (std::size_t type = 1; type <= coefficients.elements.size(); ++type)
     text += fmt::format("{}{} {}", type == 1 ? "  atom types: " : ", ", type, coefficients.elements[type - 1]);
   utils::logmesg(lmp, text + "\n");
-  if (!models.empty() && models[0]->is_on_gpu() && !has_cuda_kernels())
+  if (!models.empty() && models[0]->info().is_on_gpu && !has_cuda_kernels())
     lmp->error->warning(FLERR,
                         "Pair style cace: built without nvcc, it runs models on a GPU as plain torch, many times "
                         "slower than it could; build it again with nvcc on the PATH, or use 'device cpu'");

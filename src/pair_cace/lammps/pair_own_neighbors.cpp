@@ -19,7 +19,7 @@ using namespace LAMMPS_NS;
 // Our own lists hold all pairs, so that they can not be used where LAMMPS is to leave some out.
 void PairCACE::choose_neighbors()
 {
-  const bool on_gpu = !models_.empty() && models_[0]->is_on_gpu() && pair_cace::has_cuda_kernels();
+  const bool on_gpu = !models_.empty() && models_[0]->info().is_on_gpu && pair_cace::has_cuda_kernels();
   const auto wish = settings_.neighbors;
   bool own = wish == pair_cace::NeighborChoice::own || (wish == pair_cace::NeighborChoice::automatic && on_gpu);
   if (own && pair_cace::excludes_pairs(lmp)) {
