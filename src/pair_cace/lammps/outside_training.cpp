@@ -72,11 +72,6 @@ void OutsideTraining::start_run(OutsideChoice choice, const TrainingExtent &exte
     }
 }
 
-void OutsideTraining::start_step()
-{
-  std::fill(contacts_.begin(), contacts_.end(), Contact());
-}
-
 // ---- a step ------------------------------------------------------------------------------------
 
 void OutsideTraining::finish_step(bool asks_for_energies, const std::vector<double> &densities,

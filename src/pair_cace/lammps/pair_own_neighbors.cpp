@@ -93,14 +93,3 @@ void PairCACE::evaluate_own(int k, bool wants_virial)
   });
   if (is_idle) row_forces_.assign(3 * rows_.atoms.size(), 0.0);
 }
-
-void PairCACE::fetch_own_edges(int k)
-{
-  if (edges_.n_atoms > 0) own_neighbors_[k]->fetch(edges_, result_);
-}
-
-void PairCACE::find_own_edges(int k)
-{
-  gather_points();
-  naming_atoms([&] { own_neighbors_[k]->find_edges(points_, edges_); });
-}
