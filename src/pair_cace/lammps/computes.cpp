@@ -3,7 +3,6 @@
 #include "pair_cace.h"
 
 #include "atom.h"
-#include "comm.h"
 #include "error.h"
 #include "memory.h"
 #include "update.h"
