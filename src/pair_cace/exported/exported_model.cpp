@@ -100,6 +100,9 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
   for (std::string line; std::getline(outputs, line);)
     if (const std::string name = line.substr(0, line.find(' ')); !name.empty()) info.outputs.push_back(name);
   info.trained_on = read_training_extent(files.at("training_extent"));
+  info.device = device.str();
+  info.is_on_gpu = device.is_cuda();
+  info.threads = at::get_num_threads();
 
   module.eval();
   loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module), std::nullopt});
@@ -119,39 +122,15 @@ const ModelInfo &ExportedModel::info() const
   return loaded_->info;
 }
 
-std::string ExportedModel::device() const
-{
-  return loaded_->device.str();
-}
-
-bool ExportedModel::is_on_gpu() const
-{
-  return loaded_->device.is_cuda();
-}
-
-int ExportedModel::threads() const
-{
-  return at::get_num_threads();
-}
-
-namespace {
-
-// Torch says how much it asked for, and how much there is.
-std::string first_sentences(const std::string &text, std::size_t from)
-{
-  return text.substr(from, std::min(text.find('\n', from), from + 300) - from);
-}
-
-}    // namespace
-
 void say_what_failed(const std::string &text, at::Device device, int64_t n_atoms, int64_t n_edges)
 {
   if (const std::size_t at = text.find("out of memory"); at != std::string::npos && device.is_cuda()) {
-    const std::size_t asked = text.find("Tried to allocate", at);
+    // Torch says how much it asked for, and how much there is.
+    const std::size_t asked = text.find("Tried to allocate", at), from = asked != std::string::npos ? asked : at;
+    const std::string first_sentences = text.substr(from, std::min(text.find('\n', from), from + 300) - from);
     throw std::runtime_error(
         "the memory of " + device.str() + " is too small for the " + std::to_string(n_atoms) + " atoms and " +
-        std::to_string(n_edges) + " edges of this MPI rank (" +
-        first_sentences(text, asked != std::string::npos ? asked : at) +
+        std::to_string(n_edges) + " edges of this MPI rank (" + first_sentences +
         "); use more GPUs, with an MPI rank for each, a model exported with --dtype float32, or fewer atoms, and see "
         "with nvidia-smi who else is on the GPU");
   }

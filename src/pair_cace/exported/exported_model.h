@@ -24,6 +24,9 @@ struct ModelInfo {
   std::string dtype;                    // float32 | float64
   std::vector<std::string> outputs;     // names of what it predicts of every atom besides energies
   TrainingExtent trained_on;
+  std::string device;    // "cpu", "cuda:0"
+  bool is_on_gpu = false;
+  int threads = 1;    // intra-op threads of torch
 };
 
 enum class DeviceKind { cpu, cuda, automatic };
@@ -44,9 +47,6 @@ class ExportedModel {
   ~ExportedModel();
 
   const ModelInfo &info() const;
-  std::string device() const;    // "cpu", "cuda:0"
-  bool is_on_gpu() const;
-  int threads() const;    // intra-op threads of torch
 
   // Energies and edge gradients of the list; reuses the memory of `out`. `exchange` tells messages to ghosts; null: there
   // are none. Throws std::runtime_error if the model fails or an energy is not finite.

@@ -45,23 +45,20 @@ bool is_blas_or_lapack(const char *name)
   return false;
 }
 
-bool write_slot(void **slot, void *target)
+void write_slot(void **slot, void *target)
 {
   const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(slot) & ~(page - 1);
-  if (mprotect(reinterpret_cast<void *>(first), page, PROT_READ | PROT_WRITE) != 0) return false;
-  *slot = target;
-  return true;
+  if (mprotect(reinterpret_cast<void *>(first), page, PROT_READ | PROT_WRITE) == 0) *slot = target;
 }
 
 }    // namespace
 
-int use_own_blas_in_torch()
+void use_own_blas_in_torch()
 {
   void *handle = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD);
-  if (!handle) return 0;
+  if (!handle) return;
   link_map *library = nullptr;
-  int n_bound = 0;
   if (dlinfo(handle, RTLD_DI_LINKMAP, &library) == 0 && library) {
     const CallTable table = call_table_of(*library);
     if (table.symbols && table.names && table.relocations) {
@@ -72,25 +69,19 @@ int use_own_blas_in_torch()
         if (!is_blas_or_lapack(table.names + symbol.st_name)) continue;
         auto **slot = reinterpret_cast<void **>(library->l_addr + call.r_offset);
         auto *own = reinterpret_cast<void *>(library->l_addr + symbol.st_value);
-        if (*slot != own && write_slot(slot, own)) ++n_bound;
+        if (*slot != own) write_slot(slot, own);
       }
     }
   }
   dlclose(handle);
-  return n_bound;
 }
 
 }    // namespace pair_cace
 
 #else
 
-namespace pair_cace {
-
-int use_own_blas_in_torch()
+void pair_cace::use_own_blas_in_torch()
 {
-  return 0;
 }
-
-}    // namespace pair_cace
 
 #endif

@@ -5,8 +5,8 @@
 
 namespace pair_cace {
 
-// Makes libtorch call its own BLAS again, where it carries one. Returns how many routines were
-// bound back; 0 where there was nothing to do (other systems, libtorch on an external BLAS).
-int use_own_blas_in_torch();
+// Makes libtorch call its own BLAS again, where it carries one. Elsewhere there is nothing to do (other systems,
+// libtorch on an external BLAS).
+void use_own_blas_in_torch();
 
 }    // namespace pair_cace

@@ -139,7 +139,7 @@ struct OwnNeighbors::Kept {
     const int64_t *values = found_on_host.const_data_ptr<int64_t>();
     if (values[1] >= 0) {
       const PointPair pair = PointPair::unpacked(values[1]);
-      throw CoincidentPoints(pair.receiver, pair.point);
+      throw CoincidentPoints{pair.receiver, pair.point};
     }
     return values[0];
   }
@@ -165,26 +165,10 @@ const std::vector<double> &OwnNeighbors::densities() const
 void OwnNeighbors::evaluate(const Points &points, bool is_new, double skin, GhostExchange *exchange,
                             std::vector<double> &energies, std::vector<double> &forces, std::array<double, 9> *virial,
                             std::vector<Contact> *contacts)
-{
+try {
   Kept &kept = *kept_;
   const at::Device device = kept.model.device;
   const c10::DeviceGuard on_device(device);
-  try {
-    evaluate_on_device(points, is_new, skin, exchange, energies, forces, virial, contacts);
-  } catch (const c10::OutOfMemoryError &error) {    // of the lists; those of the model are said already
-    say_what_failed(error.what_without_backtrace(), device, points.n_receivers, kept.capacity);
-  } catch (const c10::Error &error) {
-    throw std::runtime_error(error.what_without_backtrace());
-  }
-  check_energies(energies, points.n_receivers);
-}
-
-void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double skin, GhostExchange *exchange,
-                                      std::vector<double> &energies, std::vector<double> &forces,
-                                      std::array<double, 9> *virial, std::vector<Contact> *contacts)
-{
-  Kept &kept = *kept_;
-  const at::Device device = kept.model.device;
   const at::Tensor x = kept.positions_on_device(points);
   const at::Tensor species = kept.species.to_device(points.species, {points.n_rows()}, at::kLong);
   if (is_new) kept.build(points, x, skin);
@@ -218,6 +202,11 @@ void OwnNeighbors::evaluate_on_device(const Points &points, bool is_new, double 
     if (wants_densities) copy_values(densities, kept.densities_of_receivers);
     if (virial) std::memcpy(virial->data(), found_virial.data_ptr(), sizeof(*virial));
   }
+  check_energies(energies, points.n_receivers);
+} catch (const c10::OutOfMemoryError &error) {    // of the lists; those of the model are said already
+  say_what_failed(error.what_without_backtrace(), kept_->model.device, points.n_receivers, kept_->capacity);
+} catch (const c10::Error &error) {
+  throw std::runtime_error(error.what_without_backtrace());
 }
 
 namespace {

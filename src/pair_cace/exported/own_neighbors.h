@@ -8,7 +8,6 @@
 
 #include <array>
 #include <memory>
-#include <stdexcept>
 #include <vector>
 
 namespace pair_cace {
@@ -25,12 +24,8 @@ struct Points {
   int64_t n_rows() const { return static_cast<int64_t>(species.size()); }
 };
 
-// Two points at one place.
-struct CoincidentPoints : std::runtime_error {
-  CoincidentPoints(int64_t a_receiver, int64_t a_point)
-      : std::runtime_error("two atoms are at the same place"), receiver(a_receiver), point(a_point)
-  {
-  }
+// Thrown: two points at one place.
+struct CoincidentPoints {
   int64_t receiver, point;
 };
 
@@ -42,7 +37,7 @@ class OwnNeighbors {
   // Energies (n_receivers or more,) in eV, forces (rows or more, 3) in eV/Å, and, unless null, the virial in eV, row by
   // row. The list is built anew if `is_new`, with the skin in Å; `exchange` as in exported_model.h. Contacts, unless null, are those of this step, if
   // somebody watches.
-  // Throws std::runtime_error: CoincidentPoints, if memory is short, or if something is not finite.
+  // Throws CoincidentPoints, and std::runtime_error if memory is short or something is not finite.
   void evaluate(const Points &points, bool is_new, double skin, GhostExchange *exchange, std::vector<double> &energies,
                 std::vector<double> &forces, std::array<double, 9> *virial, std::vector<Contact> *contacts = nullptr);
 
@@ -54,14 +49,10 @@ class OwnNeighbors {
   // The edges of the last evaluation and their gradient, for what is wanted rarely.
   void fetch(EdgeList &edges, Evaluation &result) const;
 
-  // The edges alone, without an evaluation or a skin.
+  // The edges alone, without an evaluation or a skin. Throws CoincidentPoints.
   void find_edges(const Points &points, EdgeList &edges);
 
  private:
-  void evaluate_on_device(const Points &points, bool is_new, double skin, GhostExchange *exchange,
-                          std::vector<double> &energies, std::vector<double> &forces, std::array<double, 9> *virial,
-                          std::vector<Contact> *contacts);
-
   struct Kept;
   std::unique_ptr<Kept> kept_;
 };

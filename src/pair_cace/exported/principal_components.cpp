@@ -10,8 +10,9 @@
 
 namespace pair_cace {
 
-PrincipalComponents principal_components(const std::vector<double> &table, const std::vector<int> &rows, int width,
-                                         int n, const std::function<void(double *, int64_t)> &add_over_ranks)
+std::optional<PrincipalComponents> principal_components(const std::vector<double> &table, const std::vector<int> &rows,
+                                                        int width, int n,
+                                                        const std::function<void(double *, int64_t)> &add_over_ranks)
 {
   PrincipalComponents result;
   result.center.assign(width + 1, 0.0);    // and the number of rows
@@ -19,7 +20,8 @@ PrincipalComponents principal_components(const std::vector<double> &table, const
     for (int k = 0; k < width; ++k) result.center[k] += table[int64_t(row) * width + k];
   result.center[width] = static_cast<double>(rows.size());
   add_over_ranks(result.center.data(), width + 1);
-  const double count = std::max(result.center[width], 1.0);
+  const double count = result.center[width];
+  if (count == 0.0) return std::nullopt;
   result.center.pop_back();
   for (double &value : result.center) value /= count;
 

@@ -17,13 +17,6 @@ namespace pair_cace {
 
 using namespace LAMMPS_NS;
 
-std::string joined(const std::vector<std::string> &words)
-{
-  std::string text;
-  for (const std::string &word : words) text += (text.empty() ? "" : " ") + word;
-  return text;
-}
-
 std::vector<char *> pointers(std::vector<std::string> &words)
 {
   std::vector<char *> result;
@@ -48,7 +41,7 @@ PairCoefficients read_coefficients(LAMMPS *lmp, int narg, char **arg)
                         : fmt::format("{} after {}", found.elements.size(),
                                       found.paths.size() == 1 ? "the file name"
                                                               : fmt::format("{} file names ({})", found.paths.size(),
-                                                                            joined(found.paths))));
+                                                                            utils::join_words(found.paths, " "))));
   return found;
 }
 
@@ -119,8 +112,8 @@ std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &co
       lmp->error->all(FLERR,
                       "Pair style cace: expected models of the same elements in one committee, "
                       "got {} in {} and {} in {}",
-                      joined(trained), coefficients.paths[0], joined(models[k]->info().elements),
-                      coefficients.paths[k]);
+                      utils::join_words(trained, " "), coefficients.paths[0],
+                      utils::join_words(models[k]->info().elements, " "), coefficients.paths[k]);
 
   std::vector<int> atomic_numbers(coefficients.elements.size() + 1, 0);
   for (std::size_t type = 1; type < atomic_numbers.size(); ++type) {
@@ -132,7 +125,7 @@ std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &co
         lmp->error->all(FLERR,
                         "Pair style cace: expected one of the elements of {} ({}) or NULL for "
                         "atom type {}, got '{}'{}",
-                        coefficients.paths[0], joined(trained), type, symbol,
+                        coefficients.paths[0], utils::join_words(trained, " "), type, symbol,
                         could ? "; 'pair_style cace extrapolate yes' interpolates it between them, "
                                 "without any training"
                               : "");
@@ -140,7 +133,7 @@ std::vector<int> atomic_numbers_of_types(LAMMPS *lmp, const PairCoefficients &co
         lmp->error->warning(FLERR,
                             "Pair style cace: {} of atom type {} was never trained; its "
                             "embedding and energy are interpolated between {}",
-                            symbol, type, joined(trained));
+                            symbol, type, utils::join_words(trained, " "));
     }
     atomic_numbers[type] = atomic_number(symbol);
   }
@@ -160,9 +153,9 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
     const ModelInfo &info = models[k]->info();
     text += fmt::format("Pair style cace: {} (elements {}; cutoff {} Angstrom; {} message-passing "
                         "layer{}; {}{}) on {}, {} thread{} per MPI rank\n",
-                        coefficients.paths[k], joined(info.elements), info.cutoff, info.n_layers, plural(info.n_layers),
-                        info.dtype, info.portable ? ", portable: slow" : "", models[k]->device(), models[k]->threads(),
-                        plural(models[k]->threads()));
+                        coefficients.paths[k], utils::join_words(info.elements, " "), info.cutoff, info.n_layers,
+                        plural(info.n_layers), info.dtype, info.portable ? ", portable: slow" : "", info.device,
+                        info.threads, plural(info.threads));
     if (!info.trained_on.is_known())
       text += "  its file does not say what it was trained on: nothing will be said of atoms closer than there\n";
     if (info.values_per_ghost > 0 && lmp->comm->nprocs > 1)
@@ -173,7 +166,7 @@ void log_models(LAMMPS *lmp, const PairCoefficients &coefficients,
   for (std::size_t type = 1; type <= coefficients.elements.size(); ++type)
     text += fmt::format("{}{} {}", type == 1 ? "  atom types: " : ", ", type, coefficients.elements[type - 1]);
   utils::logmesg(lmp, text + "\n");
-  if (!models.empty() && models[0]->is_on_gpu() && !has_cuda_kernels())
+  if (!models.empty() && models[0]->info().is_on_gpu && !has_cuda_kernels())
     lmp->error->warning(FLERR,
                         "Pair style cace: built without nvcc, it runs models on a GPU as plain torch, many times "
                         "slower than it could; build it again with nvcc on the PATH, or use 'device cpu'");

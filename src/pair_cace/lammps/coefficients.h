@@ -13,9 +13,6 @@ class LAMMPS;
 
 namespace pair_cace {
 
-// With a space between them.
-std::string joined(const std::vector<std::string> &words);
-
 // Words as LAMMPS takes them.
 std::vector<char *> pointers(std::vector<std::string> &words);
 

@@ -91,57 +91,50 @@ void CommitteeDeviation::finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, 
 
 void CommitteeDeviation::write(const std::string &path, int64_t step)
 {
-  if (path != path_) close();
-  if (!file_) open(path, step);
+  if (path != path_ || !file_) open(path, step);
   // All lines are of one length: one of the same step, a trial of a line search say, is replaced.
   if (step == last_step_)
-    std::fseek(file_, last_line_, SEEK_SET);
+    std::fseek(file_.get(), last_line_, SEEK_SET);
   else if (step < last_step_)
     write_head();
   last_step_ = step;
-  last_line_ = std::ftell(file_);
-  std::fprintf(file_, "%12lld %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e\n", static_cast<long long>(step),
+  last_line_ = std::ftell(file_.get());
+  std::fprintf(file_.get(), "%12lld %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e %18.6e\n", static_cast<long long>(step),
                virial_.largest, virial_.smallest, virial_.mean, forces_.largest, forces_.smallest, forces_.mean,
                energy_);
-  std::fflush(file_);
+  std::fflush(file_.get());
 }
 
 // A run that goes on, from a restart file say, adds to what was written.
 void CommitteeDeviation::open(const std::string &path, int64_t step)
 {
-  if (step > 0) file_ = std::fopen(path.c_str(), "r+");
+  last_step_ = -1;
+  file_.reset(step > 0 ? std::fopen(path.c_str(), "r+") : nullptr);
   const bool is_new = !file_;
-  if (is_new) file_ = std::fopen(path.c_str(), "w");
+  if (is_new) file_.reset(std::fopen(path.c_str(), "w"));
   if (!file_)
     throw std::runtime_error("cannot write the file of deviations " + path + "; check the folder and its permissions");
   path_ = path;
   if (is_new) return write_head();
   long end = 0;    // of the last whole line
-  for (char line[512]; std::fgets(line, sizeof(line), file_) && std::strchr(line, '\n');) {
+  for (char line[512]; std::fgets(line, sizeof(line), file_.get()) && std::strchr(line, '\n');) {
     const long begin = end;
-    end = std::ftell(file_);
+    end = std::ftell(file_.get());
     char *rest = line;
     const int64_t found = std::strtoll(line, &rest, 10);
     if (rest == line) continue;    // the head
     last_step_ = found;
     last_line_ = begin;
   }
-  if (ftruncate(fileno(file_), end) != 0) end = std::ftell(file_);    // of a line that was cut short
-  std::fseek(file_, end, SEEK_SET);
+  if (ftruncate(fileno(file_.get()), end) != 0) end = std::ftell(file_.get());    // of a line that was cut short
+  std::fseek(file_.get(), end, SEEK_SET);
   if (end == 0) write_head();
 }
 
 void CommitteeDeviation::write_head()
 {
-  std::fprintf(file_, "#%11s %18s %18s %18s %18s %18s %18s %18s\n", "step", "max_devi_v", "min_devi_v", "avg_devi_v",
-               "max_devi_f", "min_devi_f", "avg_devi_f", "devi_e");
-}
-
-void CommitteeDeviation::close()
-{
-  if (file_) std::fclose(file_);
-  file_ = nullptr;
-  last_step_ = -1;
+  std::fprintf(file_.get(), "#%11s %18s %18s %18s %18s %18s %18s %18s\n", "step", "max_devi_v", "min_devi_v",
+               "avg_devi_v", "max_devi_f", "min_devi_f", "avg_devi_f", "devi_e");
 }
 
 }    // namespace pair_cace

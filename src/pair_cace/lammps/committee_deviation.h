@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,6 @@ namespace pair_cace {
 
 class CommitteeDeviation {
  public:
-  CommitteeDeviation() = default;
-  CommitteeDeviation(const CommitteeDeviation &) = delete;
-  CommitteeDeviation &operator=(const CommitteeDeviation &) = delete;
-  ~CommitteeDeviation() { close(); }
-
   struct Spread {
     double largest = 0.0, smallest = 0.0, mean = 0.0;
   };
@@ -36,7 +32,6 @@ class CommitteeDeviation {
   void finish(LAMMPS_NS::LAMMPS *lmp, RankExchange &exchange, const Rows &rows, double energy_unit);
 
   const Spread &forces() const { return forces_; }    // of all atoms; the mean is the plain one
-  const Spread &virial() const { return virial_; }    // of components; the mean is the root mean square
   double energy() const { return energy_; }
   int64_t step() const { return step_; }             // of all these; −1 before there is one
   double *of_atoms() { return of_atoms_.data(); }    // (local atoms,) ε_i, 0 for atoms without a row
@@ -45,7 +40,6 @@ class CommitteeDeviation {
   // step 0, and added to by one of a later step; when steps go back, its head is written once more.
   // Throws std::runtime_error if it cannot be written.
   void write(const std::string &path, int64_t step);
-  void close();
 
  private:
   void open(const std::string &path, int64_t step);
@@ -55,10 +49,10 @@ class CommitteeDeviation {
   std::vector<double> forces_of_atoms_;    // (atoms, models, 3)
   std::vector<double> sums_;               // (models, 1 + 9) energy and virial of this rank
   std::vector<double> of_atoms_ = {0.0};
-  Spread forces_, virial_;
+  Spread forces_, virial_;    // of the virial, the mean is the root mean square
   double energy_ = 0.0;
   int64_t step_ = -1;
-  std::FILE *file_ = nullptr;
+  std::unique_ptr<std::FILE, int (*)(std::FILE *)> file_{nullptr, std::fclose};
   std::string path_;
   int64_t last_step_ = -1;
   long last_line_ = 0;    // where it begins

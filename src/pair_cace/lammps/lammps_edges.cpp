@@ -17,24 +17,16 @@ namespace pair_cace {
 using LAMMPS_NS::Atom;
 using LAMMPS_NS::NeighList;
 
-void Rows::number_local(const Atom &atom, const std::vector<int> &atomic_numbers, int hidden)
+void Rows::number(const Atom &atom, const std::vector<int> &atomic_numbers, int hidden, bool with_ghosts)
 {
   of_atom.assign(atom.nlocal + atom.nghost, none);
   atoms.clear();
-  for (int i = 0; i < atom.nlocal; ++i) {
+  n_local = 0;
+  for (int i = 0; i < atom.nlocal + (with_ghosts ? atom.nghost : 0); ++i) {
     if (atomic_numbers[atom.type[i]] == 0 || atom.mask[i] & hidden) continue;
     of_atom[i] = static_cast<int>(atoms.size());
     atoms.push_back(i);
-  }
-  n_local = static_cast<int>(atoms.size());
-}
-
-void Rows::append_ghosts(const Atom &atom, const std::vector<int> &atomic_numbers, int hidden)
-{
-  for (int i = atom.nlocal; i < atom.nlocal + atom.nghost; ++i) {
-    if (atomic_numbers[atom.type[i]] == 0 || atom.mask[i] & hidden) continue;
-    of_atom[i] = static_cast<int>(atoms.size());
-    atoms.push_back(i);
+    if (i < atom.nlocal) ++n_local;
   }
 }
 

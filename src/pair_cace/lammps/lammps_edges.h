@@ -23,11 +23,9 @@ struct Rows {
   std::vector<int> atoms;      // (rows,)             LAMMPS atom of a row, local atoms first
   int n_local = 0;             // rows of local atoms
 
-  // Numbers the local atoms; ghosts have no row yet. `atomic_numbers` by type, 0 for NULL.
-  void number_local(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers, int hidden);
-  // Gives every ghost a row of its own. Without message passing ghosts only send, so what
-  // they carry besides their element does not matter.
-  void append_ghosts(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers, int hidden);
+  // Numbers the local atoms, and ghosts if they are to have rows of their own. Without message passing ghosts only send,
+  // so what they carry besides their element does not matter. `atomic_numbers` by type, 0 for NULL.
+  void number(const LAMMPS_NS::Atom &atom, const std::vector<int> &atomic_numbers, int hidden, bool with_ghosts);
 };
 
 // What is to be said of LAMMPS' atoms i and j.

@@ -72,11 +72,6 @@ void OutsideTraining::start_run(OutsideChoice choice, const TrainingExtent &exte
     }
 }
 
-void OutsideTraining::start_step()
-{
-  std::fill(contacts_.begin(), contacts_.end(), Contact());
-}
-
 // ---- a step ------------------------------------------------------------------------------------
 
 void OutsideTraining::finish_step(bool asks_for_energies, const std::vector<double> &densities,
@@ -201,14 +196,11 @@ std::string OutsideTraining::text_of(std::size_t pair, double distance, int64_t 
 // Texts that all ranks have alike.
 void OutsideTraining::tell(const std::vector<std::string> &texts)
 {
-  if (choice_ == OutsideChoice::stop && !texts.empty()) {
-    std::string all;
-    for (const std::string &text : texts) all += (all.empty() ? "" : "; ") + text;
+  if (choice_ == OutsideChoice::stop && !texts.empty())
     lmp_->error->all(FLERR,
                      "Pair style cace: {}; the model was not trained for this. Look at the last frames; add "
                      "such structures to the training data, or go on with 'pair_style cace outside warn'",
-                     all);
-  }
+                     utils::join_words(texts, "; "));
   if (lmp_->comm->me != 0) return;
   for (const std::string &text : texts) lmp_->error->warning(FLERR, "Pair style cace: {}", text);
 }

@@ -35,7 +35,7 @@ class OutsideTraining {
 
   // Where the contacts of a step are counted, one for each pair of kinds; start_step() empties it.
   std::vector<Contact> &contacts() { return contacts_; }
-  void start_step();
+  void start_step() { contacts_.assign(contacts_.size(), {}); }
 
   // All ranks call it, after the edges of a step have been looked at, with densities around local rows, atoms/Å³, and
   // the atomic numbers of these, if they are looked at. error->all where a run is to stop.

@@ -180,7 +180,7 @@ void PairCACE::watch_outside()
                "Pair style cace: expected a model that says what it was trained on because of 'outside stop', "
                "but {} does not; train or fine-tune it with this version of pair_cace and export it again, "
                "or use 'outside warn'",
-               pair_cace::joined(coefficients_.paths));
+               utils::join_words(coefficients_.paths, " "));
   outside_.start_run(settings_.outside, common, atomic_numbers_, models_.empty() ? 0.0 : models_[0]->info().cutoff);
   if (!own_neighbors_.empty()) own_neighbors_[0]->watch(outside_.limits());
 }

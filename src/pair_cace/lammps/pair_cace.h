@@ -59,10 +59,13 @@ class PairCACE : public Pair {
   void read_restart_settings(FILE *file) override;
 
   // All of them on behalf of exchange_.
-  int pack_forward_comm(int n, int *list, double *buf, int pbc_flag, int *pbc) override;
-  void unpack_forward_comm(int n, int first, double *buf) override;
-  int pack_reverse_comm(int n, int first, double *buf) override;
-  void unpack_reverse_comm(int n, int *list, double *buf) override;
+  int pack_forward_comm(int n, int *atoms, double *to, int, int *) override
+  {
+    return exchange_.pack_forward(n, atoms, to);
+  }
+  void unpack_forward_comm(int n, int first, double *from) override { exchange_.unpack_forward(n, first, from); }
+  int pack_reverse_comm(int n, int first, double *to) override { return exchange_.pack_reverse(n, first, to); }
+  void unpack_reverse_comm(int n, int *atoms, double *from) override { exchange_.unpack_reverse(n, atoms, from); }
 
  private:
   pair_cace::PairSettings settings_;
@@ -113,8 +116,6 @@ class PairCACE : public Pair {
   void gather_points();
   void naming_atoms(const std::function<void()> &use) const;
   void evaluate_own(int k, bool wants_virial);
-  void fetch_own_edges(int k);
-  void find_own_edges(int k);
   void with_edges_for(int k, bool watches, const std::function<void()> &use);
   pair_cace::GhostExchange *exchange_for(int k);
   void with_rows_for(int k, const std::function<void()> &use);
@@ -123,9 +124,7 @@ class PairCACE : public Pair {
   void add_forces(double share);
   void tally(int k, double share);
   std::array<double, 9> virial_of_edges() const;
-  void tally_virial(double share);
   void tally_virials_of_atoms(int k, double share);
-  double sum_of_energies() const;
   [[noreturn]] void stop_from_this_rank(const std::string &problem);
   bool wants_deviation() const;
   void report_deviation();

@@ -42,7 +42,11 @@ void PairCACE::compute(int eflag, int vflag)
       add_forces(share);
       tally(k, share);
     }
-    if (deviates) deviation_.add(k, rows_, row_forces_.data(), sum_of_energies(), virial_of_edges());
+    if (deviates) {
+      const auto energies = result_.energies.begin();
+      const double energy = std::accumulate(energies, energies + edges_.n_atoms, 0.0);
+      deviation_.add(k, rows_, row_forces_.data(), energy, virial_of_edges());
+    }
   }
   if (deviates) report_deviation();
 }
@@ -102,11 +106,13 @@ void PairCACE::with_edges_for(int k, bool watches, const std::function<void()> &
 {
   with_rows_for(k, [&] {
     const double start = MPI_Wtime();
-    if (own_neighbors_.empty())
+    if (own_neighbors_.empty()) {
       pair_cace::gather_edges(*list, *atom, atomic_numbers_, rows_, models_[k]->info().cutoff, edges_,
                               watches ? outside_.limits() : pair_cace::ContactLimits(), outside_.contacts());
-    else
-      find_own_edges(k);
+    } else {
+      gather_points();
+      naming_atoms([&] { own_neighbors_[k]->find_edges(points_, edges_); });
+    }
     times_.edges += MPI_Wtime() - start;
     use();
   });
@@ -137,32 +143,10 @@ void PairCACE::with_rows_for(int k, const std::function<void()> &use)
 // stands for its owner. On several, or without messages, ghosts get rows of their own.
 void PairCACE::number_atoms(const pair_cace::ModelInfo &info, bool exchanges)
 {
-  rows_.number_local(*atom, atomic_numbers_, hidden_groups_);
+  const bool owners_stand_for_ghosts = info.n_layers > 0 && !exchanges;
+  rows_.number(*atom, atomic_numbers_, hidden_groups_, !owners_stand_for_ghosts);
   exchange_.use_rows(rows_.of_atom, comm_forward);
-  if (info.n_layers > 0 && !exchanges)
-    exchange_.owners_to_ghosts(rows_.of_atom);
-  else
-    rows_.append_ghosts(*atom, atomic_numbers_, hidden_groups_);
-}
-
-int PairCACE::pack_forward_comm(int n, int *atoms, double *buf, int, int *)
-{
-  return exchange_.pack_forward(n, atoms, buf);
-}
-
-void PairCACE::unpack_forward_comm(int n, int first, double *buf)
-{
-  exchange_.unpack_forward(n, first, buf);
-}
-
-int PairCACE::pack_reverse_comm(int n, int first, double *buf)
-{
-  return exchange_.pack_reverse(n, first, buf);
-}
-
-void PairCACE::unpack_reverse_comm(int n, int *atoms, double *buf)
-{
-  exchange_.unpack_reverse(n, atoms, buf);
+  if (owners_stand_for_ghosts) exchange_.owners_to_ghosts(rows_.of_atom);
 }
 
 // row_forces_ = forces (rows, 3) in eV/Å.
@@ -190,6 +174,13 @@ void PairCACE::add_forces(double share)
     for (int k = 0; k < 3; ++k) f[rows_.atoms[row]][k] += share * row_forces_[3 * row + k];
 }
 
+namespace {
+
+// LAMMPS' order of a virial: xx yy zz xy xz yz, and yx zx zy where it is not symmetric.
+constexpr int first[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, second[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
+
+}    // namespace
+
 void PairCACE::tally(int k, double share)
 {
   if (eflag_either) {
@@ -199,7 +190,10 @@ void PairCACE::tally(int k, double share)
       if (eflag_atom) eatom[rows_.atoms[row]] += energy;
     }
   }
-  if (vflag_global) tally_virial(share);
+  if (vflag_global) {
+    const std::array<double, 9> sum = virial_of_edges();
+    for (int c = 0; c < 6; ++c) virial[c] += share * sum[3 * first[c] + second[c]];
+  }
   if (vflag_atom || cvflag_atom) tally_virials_of_atoms(k, share);
 }
 
@@ -220,19 +214,6 @@ std::array<double, 9> PairCACE::virial_of_edges() const
   return parts[0];
 }
 
-namespace {
-
-// LAMMPS' order of a virial: xx yy zz xy xz yz, and yx zx zy where it is not symmetric.
-constexpr int first[9] = {0, 1, 2, 0, 0, 1, 1, 2, 2}, second[9] = {0, 1, 2, 1, 2, 2, 0, 0, 1};
-
-}    // namespace
-
-void PairCACE::tally_virial(double share)
-{
-  const std::array<double, 9> sum = virial_of_edges();
-  for (int k = 0; k < 6; ++k) virial[k] += share * sum[3 * first[k] + second[k]];
-}
-
 // Half of an edge's virial goes to either end: exact in the sum, a convention atom by atom.
 // The virial of nine components (centroid/stress/atom) goes to the sender, which makes the heat flux
 // Σ_j W_j·v_j exact without message passing, where g_e = ∂E_i/∂r_e is of the receiver i alone: then
@@ -240,7 +221,7 @@ void PairCACE::tally_virial(double share)
 // message passing g_e holds energies of more atoms, and this is a convention, too.
 void PairCACE::tally_virials_of_atoms(int k, double share)
 {
-  if (!own_neighbors_.empty()) fetch_own_edges(k);
+  if (!own_neighbors_.empty() && edges_.n_atoms > 0) own_neighbors_[k]->fetch(edges_, result_);
   for (int64_t e = 0; e < edges_.n_edges; ++e) {
     const double *r = &edges_.vectors[3 * e], *g = &result_.edge_gradient[3 * e];
     const int sender = rows_.atoms[edges_.senders[e]], receiver = rows_.atoms[edges_.receivers[e]];
@@ -268,11 +249,6 @@ void PairCACE::stop_from_this_rank(const std::string &problem)
 }
 
 // ---- committee ---------------------------------------------------------------------------------
-
-double PairCACE::sum_of_energies() const
-{
-  return std::accumulate(result_.energies.begin(), result_.energies.begin() + edges_.n_atoms, 0.0);
-}
 
 // On steps of the file, on those that `fix pair` asks for, and whenever energies are known.
 bool PairCACE::wants_deviation() const

@@ -19,7 +19,7 @@ using namespace LAMMPS_NS;
 // Our own lists hold all pairs, so that they can not be used where LAMMPS is to leave some out.
 void PairCACE::choose_neighbors()
 {
-  const bool on_gpu = !models_.empty() && models_[0]->is_on_gpu() && pair_cace::has_cuda_kernels();
+  const bool on_gpu = !models_.empty() && models_[0]->info().is_on_gpu && pair_cace::has_cuda_kernels();
   const auto wish = settings_.neighbors;
   bool own = wish == pair_cace::NeighborChoice::own || (wish == pair_cace::NeighborChoice::automatic && on_gpu);
   if (own && pair_cace::excludes_pairs(lmp)) {
@@ -92,15 +92,4 @@ void PairCACE::evaluate_own(int k, bool wants_virial)
     times_.model += MPI_Wtime() - exchange_.seconds() - before;
   });
   if (is_idle) row_forces_.assign(3 * rows_.atoms.size(), 0.0);
-}
-
-void PairCACE::fetch_own_edges(int k)
-{
-  if (edges_.n_atoms > 0) own_neighbors_[k]->fetch(edges_, result_);
-}
-
-void PairCACE::find_own_edges(int k)
-{
-  gather_points();
-  naming_atoms([&] { own_neighbors_[k]->find_edges(points_, edges_); });
 }

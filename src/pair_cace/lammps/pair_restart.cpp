@@ -25,38 +25,29 @@ void write_words(FILE *file, const std::vector<std::string> &words)
   }
 }
 
-// The first rank reads; all have the words.
-class Reader {
- public:
-  Reader(LAMMPS *lmp, FILE *file) : lmp_(lmp), file_(file) {}
+// The first rank reads; all have it.
+void read_bytes(LAMMPS *lmp, FILE *file, void *to, int n)
+{
+  if (lmp->comm->me == 0) utils::sfread(FLERR, to, 1, n, file, nullptr, lmp->error);
+  MPI_Bcast(to, n, MPI_CHAR, 0, lmp->world);
+}
 
-  std::vector<std::string> words()
-  {
-    std::vector<std::string> words(number());
-    for (std::string &word : words) {
-      word.resize(number());
-      bytes(word.data(), static_cast<int>(word.size()));
-    }
-    return words;
+int read_number(LAMMPS *lmp, FILE *file)
+{
+  int value = 0;
+  read_bytes(lmp, file, &value, sizeof value);
+  return value;
+}
+
+std::vector<std::string> read_words(LAMMPS *lmp, FILE *file)
+{
+  std::vector<std::string> words(read_number(lmp, file));
+  for (std::string &word : words) {
+    word.resize(read_number(lmp, file));
+    read_bytes(lmp, file, word.data(), static_cast<int>(word.size()));
   }
-
- private:
-  int number()
-  {
-    int value = 0;
-    bytes(&value, sizeof value);
-    return value;
-  }
-
-  void bytes(void *to, int n)
-  {
-    if (lmp_->comm->me == 0) utils::sfread(FLERR, to, 1, n, file_, nullptr, lmp_->error);
-    MPI_Bcast(to, n, MPI_CHAR, 0, lmp_->world);
-  }
-
-  LAMMPS *lmp_;
-  FILE *file_;
-};
+  return words;
+}
 
 }    // namespace
 
@@ -74,17 +65,16 @@ void PairCACE::write_restart_settings(FILE *file)
 
 void PairCACE::read_restart_settings(FILE *file)
 {
-  std::vector<std::string> keywords = Reader(lmp, file).words();
+  std::vector<std::string> keywords = read_words(lmp, file);
   settings(static_cast<int>(keywords.size()), pair_cace::pointers(keywords).data());
 }
 
 void PairCACE::read_restart(FILE *file)
 {
   read_restart_settings(file);
-  Reader reader(lmp, file);
   pair_cace::PairCoefficients coefficients;
-  coefficients.paths = reader.words();
-  coefficients.elements = reader.words();
+  coefficients.paths = read_words(lmp, file);
+  coefficients.elements = read_words(lmp, file);
   if (!allocated) allocate();
 
   // The files may have moved, or the device may not be here; what else the file holds is of use even so.
@@ -95,5 +85,5 @@ void PairCACE::read_restart(FILE *file)
     error->warning(FLERR,
                    "Pair style cace{}; the models of the restart file ({}) are not in use: give pair_coeff "
                    "again, after pair_style if its keywords are to change",
-                   problem, pair_cace::joined(coefficients.paths));
+                   problem, utils::join_words(coefficients.paths, " "));
 }

@@ -1,7 +1,6 @@
 // Entry point of caceplugin.so: tells LAMMPS about `pair_style cace` and its computes.
 
-#include "compute_descriptors.h"
-#include "compute_outputs.h"
+#include "computes.h"
 #include "lammps_plugin_abi.h"
 #include "ops/memory.h"
 #include "exported/own_blas.h"
@@ -16,16 +15,9 @@ void *create_pair(void *lmp)
   return static_cast<LAMMPS_NS::Pair *>(new LAMMPS_NS::PairCACE(static_cast<LAMMPS_NS::LAMMPS *>(lmp)));
 }
 
-void *create_descriptors(void *lmp, int narg, char **arg)
+template <class Style> void *create_compute(void *lmp, int narg, char **arg)
 {
-  return static_cast<LAMMPS_NS::Compute *>(new LAMMPS_NS::ComputeCACEDescriptors(static_cast<LAMMPS_NS::LAMMPS *>(lmp),
-                                                                                 narg, arg));
-}
-
-void *create_outputs(void *lmp, int narg, char **arg)
-{
-  return static_cast<LAMMPS_NS::Compute *>(new LAMMPS_NS::ComputeCACEOutputs(static_cast<LAMMPS_NS::LAMMPS *>(lmp),
-                                                                             narg, arg));
+  return static_cast<LAMMPS_NS::Compute *>(new Style(static_cast<LAMMPS_NS::LAMMPS *>(lmp), narg, arg));
 }
 
 }    // namespace
@@ -51,11 +43,11 @@ void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
   plugin.style = "compute";
   plugin.name = "cace/descriptors";
   plugin.info = "Invariants of atoms in a CACE potential, pair_cace " PAIR_CACE_VERSION;
-  plugin.creator.v2 = create_descriptors;
+  plugin.creator.v2 = create_compute<LAMMPS_NS::ComputeCACEDescriptors>;
   (*register_plugin)(&plugin, lmp);
 
   plugin.name = "cace/atom";
   plugin.info = "What a CACE potential predicts of every atom, pair_cace " PAIR_CACE_VERSION;
-  plugin.creator.v2 = create_outputs;
+  plugin.creator.v2 = create_compute<LAMMPS_NS::ComputeCACEOutputs>;
   (*register_plugin)(&plugin, lmp);
 }

@@ -52,40 +52,20 @@ void RankExchange::ghosts_to_owners(double *table_of_atoms, int64_t width)
   lmp_->comm->reverse_comm(pair_, stride_);
 }
 
-template <class Real> void RankExchange::forward(Real *table, int64_t width)
+void RankExchange::to_ghosts(GhostTable table, int64_t width)
 {
   const double start = MPI_Wtime();
-  open(table, width, false);
+  std::visit([&](auto *rows) { open(rows, width, false); }, table);
   lmp_->comm->forward_comm(pair_, stride_);
   seconds_ += MPI_Wtime() - start;
 }
 
-template <class Real> void RankExchange::reverse(Real *table, int64_t width)
+void RankExchange::from_ghosts(GhostTable table, int64_t width)
 {
   const double start = MPI_Wtime();
-  open(table, width, false);
+  std::visit([&](auto *rows) { open(rows, width, false); }, table);
   lmp_->comm->reverse_comm(pair_, stride_);
   seconds_ += MPI_Wtime() - start;
-}
-
-void RankExchange::to_ghosts(float *table, int64_t width)
-{
-  forward(table, width);
-}
-
-void RankExchange::to_ghosts(double *table, int64_t width)
-{
-  forward(table, width);
-}
-
-void RankExchange::from_ghosts(float *table, int64_t width)
-{
-  reverse(table, width);
-}
-
-void RankExchange::from_ghosts(double *table, int64_t width)
-{
-  reverse(table, width);
 }
 
 char *RankExchange::row_of(int atom) const

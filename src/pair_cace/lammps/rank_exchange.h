@@ -30,10 +30,8 @@ class RankExchange final : public GhostExchange {
   void ghosts_to_owners(double *table_of_atoms, int64_t width);
 
   // Throw std::runtime_error if a table is wider than was announced.
-  void to_ghosts(float *table, int64_t width) override;
-  void to_ghosts(double *table, int64_t width) override;
-  void from_ghosts(float *table, int64_t width) override;
-  void from_ghosts(double *table, int64_t width) override;
+  void to_ghosts(GhostTable table, int64_t width) override;
+  void from_ghosts(GhostTable table, int64_t width) override;
 
   // For the functions of Pair of the same names.
   int pack_forward(int n, const int *list, double *buffer) const;
@@ -57,8 +55,6 @@ class RankExchange final : public GhostExchange {
   bool by_atom_ = false;
   void (*add_)(char *row, const char *values, int64_t row_bytes) = nullptr;
 
-  template <class Real> void forward(Real *table, int64_t width);
-  template <class Real> void reverse(Real *table, int64_t width);
   template <class Value> void open(Value *table, int64_t width, bool by_atom);
   char *row_of(int atom) const;
 };

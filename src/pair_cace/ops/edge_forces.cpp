@@ -19,7 +19,8 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-void check_edges(const char *operation, const Tensor &senders, const Tensor &receivers)
+void check(const char *operation, const char *name, const Tensor &values, const Tensor &senders,
+           const Tensor &receivers)
 {
   for (const Tensor &index : {senders, receivers})
     TORCH_CHECK(index.dim() == 1 && index.scalar_type() == at::kLong, operation,
@@ -27,20 +28,15 @@ void check_edges(const char *operation, const Tensor &senders, const Tensor &rec
                 " and type ", index.scalar_type());
   TORCH_CHECK(senders.size(0) == receivers.size(0), operation, ": expected as many senders as receivers, got ",
               senders.size(0), " and ", receivers.size(0));
-}
-
-void check_vectors(const char *operation, const char *name, const Tensor &vectors)
-{
-  TORCH_CHECK(vectors.dim() == 2 && vectors.size(1) == 3, operation, ": expected ", name,
-              " of shape (n, 3), got shape ", vectors.sizes());
+  TORCH_CHECK(values.dim() == 2 && values.size(1) == 3, operation, ": expected ", name, " of shape (n, 3), got shape ",
+              values.sizes());
 }
 
 // ---- CPU -------------------------------------------------------------------------------------
 
 Tensor edge_forces_cpu(const Tensor &gradient, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
 {
-  check_edges("edge_forces", senders, receivers);
-  check_vectors("edge_forces", "gradient", gradient);
+  check("edge_forces", "gradient", gradient, senders, receivers);
   TORCH_CHECK(gradient.size(0) == senders.size(0), "edge_forces: expected one gradient per edge (", senders.size(0),
               "), got ", gradient.size(0));
   const Tensor g = gradient.contiguous(), s = senders.contiguous(), r = receivers.contiguous();
@@ -56,8 +52,7 @@ Tensor edge_forces_cpu(const Tensor &gradient, const Tensor &senders, const Tens
 
 Tensor edge_differences_cpu(const Tensor &values, const Tensor &senders, const Tensor &receivers)
 {
-  check_edges("edge_differences", senders, receivers);
-  check_vectors("edge_differences", "values", values);
+  check("edge_differences", "values", values, senders, receivers);
   const Tensor v = values.contiguous(), s = senders.contiguous(), r = receivers.contiguous();
   pair_cace::check_indices("edge_differences", s, v.size(0));
   pair_cace::check_indices("edge_differences", r, v.size(0));
@@ -73,37 +68,33 @@ Tensor edge_differences_cpu(const Tensor &values, const Tensor &senders, const T
 
 Tensor edge_forces_elsewhere(const Tensor &gradient, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
 {
-  check_edges("edge_forces", senders, receivers);
-  check_vectors("edge_forces", "gradient", gradient);
+  check("edge_forces", "gradient", gradient, senders, receivers);
   const Tensor none = at::zeros({n_atoms, 3}, gradient.options());
   return none.index_add(0, senders, gradient).index_add(0, receivers, gradient, -1);
 }
 
 Tensor edge_differences_elsewhere(const Tensor &values, const Tensor &senders, const Tensor &receivers)
 {
-  check_edges("edge_differences", senders, receivers);
-  check_vectors("edge_differences", "values", values);
+  check("edge_differences", "values", values, senders, receivers);
   return values.index_select(0, receivers).sub(values.index_select(0, senders));
 }
 
 // ---- derivatives: each operation's backward is the other one, through the dispatcher -----------
 
-template <class Signature> auto operation(const char *name)
+template <class Function> auto operation(const char *name, const Function &)
 {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Function>();
 }
 
 Tensor call_edge_forces(const Tensor &gradient, const Tensor &senders, const Tensor &receivers, int64_t n_atoms)
 {
-  static const auto op =
-      operation<Tensor(const Tensor &, const Tensor &, const Tensor &, int64_t)>("pair_cace::edge_forces");
+  static const auto op = operation("pair_cace::edge_forces", edge_forces_cpu);
   return op.call(gradient, senders, receivers, n_atoms);
 }
 
 Tensor call_edge_differences(const Tensor &values, const Tensor &senders, const Tensor &receivers)
 {
-  static const auto op =
-      operation<Tensor(const Tensor &, const Tensor &, const Tensor &)>("pair_cace::edge_differences");
+  static const auto op = operation("pair_cace::edge_differences", edge_differences_cpu);
   return op.call(values, senders, receivers);
 }
 

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <variant>
 
 namespace pair_cace {
 
-// Tables have one row for every row of the edge list (edge_list.h), those of ghosts at the end. All ranks call
-// the same functions in the same order, with tables of the same width, also those that have no atoms.
+// One row for every row of the edge list (edge_list.h), those of ghosts at the end.
+using GhostTable = std::variant<float *, double *>;
+
+// All ranks call the same functions in the same order, with tables of the same width, also those that have no atoms.
 class [[gnu::visibility("default")]] GhostExchange {
  public:
   GhostExchange();
@@ -17,12 +20,10 @@ class [[gnu::visibility("default")]] GhostExchange {
   GhostExchange &operator=(const GhostExchange &) = delete;
 
   // Makes the rows of ghosts those of their owners.
-  virtual void to_ghosts(float *table, int64_t width) = 0;
-  virtual void to_ghosts(double *table, int64_t width) = 0;
+  virtual void to_ghosts(GhostTable table, int64_t width) = 0;
 
   // Adds the rows of ghosts to those of their owners; what the rows of ghosts hold afterwards means nothing.
-  virtual void from_ghosts(float *table, int64_t width) = 0;
-  virtual void from_ghosts(double *table, int64_t width) = 0;
+  virtual void from_ghosts(GhostTable table, int64_t width) = 0;
 
   // Its name in TorchScript, which knows no pointers: positive, 0 stands for none.
   int64_t handle() const { return handle_; }

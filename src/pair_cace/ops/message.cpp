@@ -23,33 +23,35 @@ Tensor staging(const Tensor &table)
   return at::empty_like(table, table.options().device(at::kCPU).pinned_memory(true));
 }
 
-// With the table's numbers as they are.
-template <class Use> void with_data(const Tensor &table, const Use &use)
+GhostTable rows_of(const Tensor &table)
 {
-  if (table.scalar_type() == at::kFloat) return use(data_of<float>(table));
-  use(data_of<double>(table));
+  if (table.scalar_type() == at::kFloat) return data_of<float>(table);
+  return data_of<double>(table);
+}
+
+int64_t width_of(const Tensor &table)
+{
+  return c10::multiply_integers(table.sizes().slice(1));
 }
 
 }    // namespace
 
-void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms)
+void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t n_atoms)
 {
-  const auto send = [&](auto *rows) { exchange.to_ghosts(rows, width); };
-  if (!table.is_cuda()) return with_data(table, send);
+  if (!table.is_cuda()) return exchange.to_ghosts(rows_of(table), width_of(table));
   const Tensor on_host = staging(table);
   on_host.slice(0, 0, n_atoms).copy_(table.slice(0, 0, n_atoms));
-  with_data(on_host, send);
+  exchange.to_ghosts(rows_of(on_host), width_of(table));
   table.slice(0, n_atoms).copy_(on_host.slice(0, n_atoms), /*non_blocking=*/true);
 }
 
-void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms)
+void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t n_atoms)
 {
-  const auto add = [&](auto *rows) { exchange.from_ghosts(rows, width); };
-  if (!table.is_cuda()) return with_data(table, add);
+  if (!table.is_cuda()) return exchange.from_ghosts(rows_of(table), width_of(table));
   const Tensor on_host = staging(table);
   on_host.slice(0, 0, n_atoms).zero_();
   on_host.slice(0, n_atoms).copy_(table.slice(0, n_atoms));
-  with_data(on_host, add);
+  exchange.from_ghosts(rows_of(on_host), width_of(table));
   const Tensor sums = on_host.slice(0, 0, n_atoms).to(table.device(), /*non_blocking=*/true);
   table.slice(0, 0, n_atoms).add_(sums);
 }

@@ -39,9 +39,9 @@ class [[gnu::visibility("default")]] Message {
 using Messages = std::vector<std::shared_ptr<const Message>>;
 Messages messages_of(const NamedWeights &weights, const std::string &layer, double norm);
 
-// Rows of n_atoms atoms of a table of `width` columns go to their ghosts, which are behind them, and the gradients of
-// ghosts are added to those of their owners. Of a table on a GPU only the rows that are needed travel to the host.
-void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms);
-void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t width, int64_t n_atoms);
+// Rows of n_atoms atoms of a contiguous table go to their ghosts, which are behind them, and the gradients of ghosts are
+// added to those of their owners. Of a table on a GPU only the rows that are needed travel to the host.
+void to_ghosts(GhostExchange &exchange, const Tensor &table, int64_t n_atoms);
+void from_ghosts(GhostExchange &exchange, const Tensor &table, int64_t n_atoms);
 
 }    // namespace pair_cace

@@ -27,8 +27,7 @@ class MessageOfBasis final : public Message {
   {
     of_type(layers, [&](auto real) {
       using Real = decltype(real);
-      if (layers.exchange && travels())
-        to_ghosts(*layers.exchange, layers.basis, layers.basis.size(1), layers.atoms.n_atoms());
+      if (layers.exchange && travels()) to_ghosts(*layers.exchange, layers.basis, layers.atoms.n_atoms());
       RadialMessage<Real> task = task_of<Real>(layers);
       task.groups = layers.by_receiver->grouping();
       task.other = layers.atoms.senders.const_data_ptr<int64_t>();
@@ -53,7 +52,7 @@ class MessageOfBasis final : public Message {
       task.grad_basis = data_of<Real>(layers.grad_basis);
       run<Real>(kernels_for<Real>(layers.basis).message_gradient, task, travels() ? layers.atoms.n_senders() : n_atoms,
                 layers);
-      if (layers.exchange && travels()) from_ghosts(*layers.exchange, layers.grad_basis, layers.basis.size(1), n_atoms);
+      if (layers.exchange && travels()) from_ghosts(*layers.exchange, layers.grad_basis, n_atoms);
     });
   }
 

@@ -249,7 +249,7 @@ template <class Real> class Recursion {
   // The weights of Bchi are made by the layer, and here sent to ghosts; A becomes messages.
   void send_messages(int64_t t)
   {
-    if (exchange_ && model_.has_network(t)) to_ghosts(*exchange_, weights_[t + 1], width(weights_[t + 1]), n_atoms_);
+    if (exchange_ && model_.has_network(t)) to_ghosts(*exchange_, weights_[t + 1], n_atoms_);
     BetweenLayers between = between_layers(t);
     for (const auto &message : model_.messages[t].of_basis) {
       message->send(between);
@@ -261,7 +261,7 @@ template <class Real> class Recursion {
   Tensor return_messages(int64_t t)
   {
     const Tensor grad_weights = kept_[t + 1].grad_weights.total();
-    if (exchange_ && model_.has_network(t)) from_ghosts(*exchange_, grad_weights, width(grad_weights), n_atoms_);
+    if (exchange_ && model_.has_network(t)) from_ghosts(*exchange_, grad_weights, n_atoms_);
     BetweenLayers between = between_layers(t);
     for (const auto &message : model_.messages[t].of_basis) {
       message->bring_back(between);
@@ -283,8 +283,6 @@ template <class Real> class Recursion {
             grad_basis_,
             gradient_};
   }
-
-  static int64_t width(const Tensor &weights) { return weights.size(1) * weights.size(2); }
 
   int64_t multiply_adds() const
   {

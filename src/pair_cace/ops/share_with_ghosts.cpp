@@ -1,8 +1,7 @@
 // torch.ops.pair_cace.share_with_ghosts: the exchange of ghost_exchange.h as an operation with a derivative.
 
-#include "ghost_exchange.h"
+#include "message.h"
 
-#include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
@@ -14,36 +13,29 @@ namespace {
 using namespace pair_cace;
 using at::Tensor;
 
-// Values of other devices travel by way of the host.
 class Share : public torch::autograd::Function<Share> {
  public:
   static Tensor forward(torch::autograd::AutogradContext *context, const Tensor &values, int64_t n_rows, int64_t handle)
   {
-    GhostExchange &exchange = GhostExchange::with(handle);
+    const int64_t n_atoms = values.size(0);
     context->saved_data["exchange"] = handle;
-    context->saved_data["n_atoms"] = values.size(0);
+    context->saved_data["n_atoms"] = n_atoms;
     std::vector<int64_t> shape = values.sizes().vec();
     shape[0] = n_rows;
-    Tensor table = at::empty(shape, values.options().device(at::kCPU));
-    table.narrow(0, 0, values.size(0)).copy_(values);
-    const int64_t width = c10::multiply_integers(shape.begin() + 1, shape.end());
-    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts",
-                               [&] { exchange.to_ghosts(table.data_ptr<scalar_t>(), width); });
-    return table.to(values.device());
+    const Tensor table = at::empty(shape, values.options());
+    table.slice(0, 0, n_atoms).copy_(values);
+    to_ghosts(GhostExchange::with(handle), table, n_atoms);
+    return table;
   }
 
   static std::vector<Tensor> backward(torch::autograd::AutogradContext *context, const std::vector<Tensor> &grads)
   {
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "share_with_ghosts: expected first derivatives only, asked for second ones");
-    GhostExchange &exchange = GhostExchange::with(context->saved_data["exchange"].toInt());
-    const Tensor &grad = grads[0];
-    Tensor table = grad.to(at::kCPU).contiguous();
-    if (table.is_same(grad)) table = table.clone();
-    const int64_t width = c10::multiply_integers(table.sizes().begin() + 1, table.sizes().end());
-    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "share_with_ghosts",
-                               [&] { exchange.from_ghosts(table.data_ptr<scalar_t>(), width); });
-    return {table.narrow(0, 0, context->saved_data["n_atoms"].toInt()).to(grad.device()), Tensor(), Tensor()};
+    const int64_t n_atoms = context->saved_data["n_atoms"].toInt();
+    const Tensor table = grads[0].clone(at::MemoryFormat::Contiguous);
+    from_ghosts(GhostExchange::with(context->saved_data["exchange"].toInt()), table, n_atoms);
+    return {table.slice(0, 0, n_atoms), Tensor(), Tensor()};
   }
 };
 

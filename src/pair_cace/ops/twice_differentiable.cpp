@@ -31,15 +31,10 @@ Wanted wanted_inputs(AutogradContext *context, size_t first)
   return wanted;
 }
 
-// Autograd wants a defined tensor for every argument and result; this one stands for none.
-Tensor none()
-{
-  return at::empty({0}, at::kBool);
-}
-
+// Autograd wants a defined tensor for every argument and result; an empty one of bool stands for none.
 Tensor or_none(const Tensor &tensor)
 {
-  return tensor.defined() ? tensor : none();
+  return tensor.defined() ? tensor : at::empty({0}, at::kBool);
 }
 
 Inputs without_none(const Tensor *x)
@@ -48,11 +43,6 @@ Inputs without_none(const Tensor *x)
   for (size_t k = 0; k < inputs.size(); ++k)
     if (x[k].scalar_type() != at::kBool) inputs[k] = x[k];
   return inputs;
-}
-
-bool any(const Wanted &wanted)
-{
-  return std::any_of(wanted.begin(), wanted.end(), [](bool one) { return one; });
 }
 
 struct Gradient : torch::autograd::Function<Gradient> {
@@ -87,7 +77,8 @@ struct Gradient : torch::autograd::Function<Gradient> {
     if (context->needs_input_grad(0)) by_grad = operation->value(x, &direction);
     const Wanted wanted = wanted_inputs(context, 1);
     Inputs by_x;
-    if (any(wanted)) by_x = operation->gradient(saved[0], x, &direction, wanted);
+    if (std::find(wanted.begin(), wanted.end(), true) != wanted.end())
+      by_x = operation->gradient(saved[0], x, &direction, wanted);
     return {by_grad, by_x[0], by_x[1], by_x[2], by_x[3], {}, {}};
   }
 };
