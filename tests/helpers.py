@@ -35,8 +35,23 @@ KINDS = {
     "T2-all": dict(n_layers=2, messages=("M", "Ar", "Bchi"), l_max=3),
     "one-embedding": dict(n_layers=1, embed_receiver_nodes=False, messages=("M", "Ar", "Bchi")),
     "zbl": dict(zbl_cutoff=2.0),
+    "free": dict(mixing="free", n_radial=2),
+    "tensors": dict(
+        mixing="free",
+        n_layers=1,
+        messages=("M", "scalars", "vectors"),
+        n_radial=2,
+        l_max=3,
+        message_channels=4,
+    ),
+    "T2-tensors": dict(
+        n_layers=2, messages=("scalars", "vectors"), message_channels=3, message_radial=1
+    ),
     "no-linear-readout": dict(readout_linear=False, trainable_rbf=False, cutoff_exponent=2),
 }
+
+# Those that are CACE as it was published.
+PUBLISHED = [kind for kind in KINDS if kind != "free" and "tensors" not in kind]
 
 
 def settings_of(kind: str = "T0", **changes) -> Hyperparameters:

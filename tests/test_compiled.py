@@ -13,6 +13,7 @@ import torch
 from helpers import KINDS, assert_close, random_model, settings_of
 from pair_cace.data.graph import Graph
 from pair_cace.nn import Hyperparameters
+from pair_cace.nn.atomic_basis import degree_of_each_triple
 from pair_cace.nn.by_kernels import named_weights
 from pair_cace.nn.derivatives import predict
 from pair_cace.nn.invariants import number_of_invariants
@@ -22,6 +23,7 @@ from pair_cace.operations import (
     mixed_invariants,
     neighbor_sum,
     radial_message,
+    tensor_message,
 )
 from systems import CUTOFF, SYSTEMS
 from tolerances import FLOAT32_OPERATION
@@ -253,6 +255,29 @@ def test_derivatives_of_radial_message():
         return radial_message(vectors, senders, receivers, basis, amplitude, decay, 3.5, 5)
 
     check_derivatives(operation, (vectors, basis, amplitude, decay))
+
+
+@pytest.mark.parametrize("n_told", [1, 18])  # below and above the sums that are made side by side
+def test_derivatives_of_tensor_message(n_told):
+    vectors, senders, receivers = edges()
+    degree = degree_of_each_triple(1)
+    n_edges, n_functions, n_components = len(senders), 2, 3
+    inputs = (
+        random(n_edges, len(degree)),
+        random(n_edges, 2, n_functions * n_told),
+        random(N_ATOMS, n_components, n_told),
+    )
+
+    def operation(angular, radial, told):
+        return tensor_message(angular, radial, told, senders, receivers, degree, N_ATOMS)
+
+    angular, radial, told = inputs
+    by_function = radial.unflatten(2, [n_functions, n_told])[:, degree, None]
+    values = angular[:, :, None, None, None] * by_function * told[senders][:, None, :, None]
+    expected = torch.zeros(N_ATOMS, *values.shape[1:], dtype=values.dtype)
+    expected = expected.index_add(0, receivers, values).flatten(3)
+    assert_close(operation(*inputs).detach(), expected.detach())
+    check_derivatives(operation, inputs)
 
 
 def test_third_derivatives_are_refused():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import spec_in_loops
 import torch
-from helpers import KINDS, assert_close, predict_atoms, random_model, settings_of
+from helpers import KINDS, PUBLISHED, assert_close, predict_atoms, random_model, settings_of
 from pair_cace.data.graph import Graph
 from pair_cace.nn.derivatives import predict
 from scipy.spatial.transform import Rotation
@@ -15,7 +15,7 @@ from tolerances import CONSTANTS, DIFFERENCES, ROUNDING
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
-@kinds
+@pytest.mark.parametrize("kind", PUBLISHED)
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 def test_equations_of_the_paper(kind, compiled):
     settings = settings_of(kind)

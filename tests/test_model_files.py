@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from helpers import KINDS, assert_close, predict_atoms, random_model, settings_of
+from helpers import KINDS, PUBLISHED, assert_close, predict_atoms, random_model, settings_of
 from pair_cace.cli.convert import convert_model
 from pair_cace.cli.export import export_checkpoint
 from pair_cace.errors import CaceError
@@ -102,7 +102,7 @@ def test_metadata_of_an_export_is_plain_text(export):
     assert provenance["exported_by"].startswith(f"pair_cace {_core.version}, torch ")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "zbl"])
+@pytest.mark.parametrize("kind", [kind for kind in PUBLISHED if kind != "zbl"])
 @pytest.mark.parametrize("reverse_elements", [False, True], ids=["H-O", "O-H"])
 def test_published_models_of_every_kind_convert(tmp_path, kind, reverse_elements):
     path = tmp_path / "published.pth"

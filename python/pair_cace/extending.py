@@ -21,7 +21,7 @@ import sys
 from .errors import CaceError
 from .nn.angular import triples_up_to
 from .nn.atomic_basis import degree_of_each_triple, mix_radial, sum_over_neighbors
-from .nn.edges import Edges
+from .nn.edges import Atoms, Edges
 from .nn.heads import ATOM_OUTPUTS, AtomOutput, OutputSettings
 from .nn.invariants import number_of_invariants
 from .nn.messages import MESSAGES, MessageTerm
@@ -34,6 +34,7 @@ __all__ = [
     "MESSAGES",
     "RADIAL_BASES",
     "AtomOutput",
+    "Atoms",
     "Edges",
     "MessageTerm",
     "OutputSettings",

@@ -38,6 +38,7 @@ neighbor_sum = torch.ops.pair_cace.neighbor_sum
 mixed_basis = torch.ops.pair_cace.mixed_basis
 mixed_invariants = torch.ops.pair_cace.mixed_invariants
 radial_message = torch.ops.pair_cace.radial_message
+tensor_message = torch.ops.pair_cace.tensor_message
 share_with_ghosts = torch.ops.pair_cace.share_with_ghosts
 search_neighbors = torch.ops.pair_cace.search_neighbors
 select_edges = torch.ops.pair_cace.select_edges

@@ -3,6 +3,7 @@
 import torch
 from pair_cace.extending import (
     MESSAGES,
+    Atoms,
     Edges,
     MessageTerm,
     degree_of_each_triple,
@@ -29,13 +30,11 @@ class ToyMessage(MessageTerm):
         return settings.n_channels
 
     @torch.jit.export
-    def tell(self, basis: Tensor, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
+    def tell(self, basis: Tensor, invariants: Tensor, atoms: Atoms) -> Tensor:
         return torch.tanh(self.weights(invariants.flatten(1)))
 
     @torch.jit.export
-    def gather(
-        self, told: Tensor, edges: Edges, receiver_embedding: Tensor, mixing_weight: Tensor
-    ) -> Tensor:
+    def gather(self, told: Tensor, edges: Edges, atoms: Atoms, mixing_weight: Tensor) -> Tensor:
         values = edges.basis.unsqueeze(-1) * told.index_select(0, edges.senders)[:, None, None, :]
-        raw = sum_over_neighbors(values, edges.receivers, receiver_embedding.shape[0])
+        raw = sum_over_neighbors(values, edges.receivers, atoms.receiver.shape[0])
         return mix_radial(raw, mixing_weight, self.degree)

@@ -12,7 +12,9 @@ from run_lmp import boundary_of, lmp, write_data
 from systems import SYSTEMS
 from tolerances import AFTER_STEPS
 
-KINDS = ["T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all", "T2-all by autograd"]
+KINDS = [
+    "T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all", "T2-all by autograd", "tensors",
+]  # fmt: skip
 LAYOUTS = {"brick": "", "tiled": "comm_style tiled"}
 
 

@@ -30,7 +30,19 @@ PHASES = [{"epochs": 3}]
         ({"model.nu_max": 7}, "model.nu_max: Input should be less than or equal to 4, got 7"),
         (
             {"model.messages": ["B"]},
-            "model.messages.0: expected a message term of the names M, Ar, Bchi, found 'B'",
+            "model.messages.0: expected a message term of the names M, Ar, Bchi, scalars, vectors, found 'B'",
+        ),
+        (
+            {"model.mixing": "free", "model.n_layers": 1},
+            "model: free mixing does not go with the message Bchi, which is mixed channelwise; take M,",
+        ),
+        (
+            {"model.mixing": "free", "model.embed_receiver_nodes": False},
+            "free mixing has a factor for every element of the receiver",
+        ),
+        (
+            {"model.n_layers": 1, "model.messages": ["vectors"], "model.l_max": 0},
+            "the message vectors needs an l_max of 1 or more, got 0",
         ),
         ({"model.avg_num_neighbors": 0}, "expected 'auto' or a number above 0"),
         ({"training.phases": []}, "training.phases"),

@@ -62,7 +62,7 @@ def test_keys_as_they_are(key):
         ("data.E0", "one of fit, isolated, keep or {name: number, …}"),
         ("model.trainable_rbf", "true or false"),
         ("model.readout_hidden", "list, each integer"),
-        ("model.messages", "list, each one of M, Ar, Bchi"),
+        ("model.messages", "list, each one of M, Ar, Bchi, scalars, vectors"),
         ("model.avg_num_neighbors", "number or auto"),
         ("model.zbl_cutoff", "number above 0"),
         ("optimizer.betas", "list of 2, each number at least 0 and below 1"),

@@ -18,7 +18,7 @@ from ..training.watcher import Watcher, WithLog, duration
 from .options import PATH
 from .tables import print_errors
 
-TEMPLATES = ("quick", "water", "molecule", "alloy", "finetune")
+TEMPLATES = ("quick", "water", "molecule", "accurate", "alloy", "finetune")
 
 
 @click.command()

@@ -64,6 +64,10 @@ class AtomicBasis(nn.Module):
         self.mixing_weight = nn.Parameter(torch.randn(shape) / order[None, :, None, None])
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
+    def divide(self, norms: Tensor) -> None:
+        """Of a new model, by (L+1, n_radial, C)."""
+        self.mixing_weight /= norms.unsqueeze(1)
+
     def forward(
         self,
         edges: Edges,

@@ -78,6 +78,18 @@ class Elements(_Float64):
         return composition @ self.E0
 
 
+class ElementFactors(nn.Module):
+    """A trainable factor for every element and product channel, ρ."""
+
+    def __init__(self, n_elements: int, n_products: int):
+        super().__init__()
+        self.weight = nn.Parameter(1.0 + 0.5 * torch.randn(n_elements, n_products))
+
+    def forward(self, composition: Tensor) -> Tensor:
+        """(N, n_elements) weights of the trained elements to (N, n_products)."""
+        return composition.to(self.weight.dtype) @ self.weight
+
+
 class ElementEmbedding(nn.Module):
     """The trainable vector θ_z of length K for every element."""
 

@@ -58,6 +58,11 @@ class ModelShape(BaseModel):
     n_rbf: int = Field(6, ge=1, description="number of raw radial functions")
     trainable_rbf: bool = Field(True, description="train the Bessel frequencies")
     n_radial: int = Field(12, ge=1, description="number of mixed radial functions")
+    mixing: Literal["channelwise", "free"] = Field(
+        "channelwise",
+        description="channelwise: of radial functions alone, as published; free: of radial functions and "
+        "components of the senders' embedding into n_radial n_atom_basis² product channels",
+    )
     n_atom_basis: int = Field(
         3,
         ge=1,
@@ -70,7 +75,14 @@ class ModelShape(BaseModel):
     nu_max: int = Field(3, ge=1, le=4, description="ν, highest body order of an invariant, minus 1")
     n_layers: int = Field(0, ge=0, description="T, number of message-passing layers")
     messages: tuple[NameOf(MESSAGES), ...] = Field(
-        ("Bchi",), description="terms of a message: M (memory), Ar, Bchi; unused if n_layers is 0"
+        ("Bchi",),
+        description="terms of a message: M (memory), Ar, Bchi, scalars, vectors; unused if n_layers is 0",
+    )
+    message_channels: int = Field(
+        32, ge=1, description="scalars, and vectors, that an atom tells its neighbours"
+    )
+    message_radial: int = Field(
+        2, ge=1, description="radial functions for each of these scalars and vectors"
     )
     bchi_per_l: bool = Field(True, description="one Bchi weight per l, otherwise one for all")
     bchi_per_channel: bool = Field(True, description="one Bchi weight per channel, or one for all")
@@ -141,7 +153,26 @@ class ModelShape(BaseModel):
     @model_validator(mode="after")
     def _layers_need_a_message(self) -> "ModelShape":
         if self.n_layers > 0 and not self.messages:
-            raise ValueError("n_layers > 0 needs at least one of the messages M, Ar, Bchi")
+            raise ValueError(
+                "n_layers > 0 needs at least one of the messages M, Ar, Bchi, scalars, vectors"
+            )
+        if self.n_layers > 0 and self.l_max == 0 and "vectors" in self.messages:
+            raise ValueError("the message vectors needs an l_max of 1 or more, got 0")
+        return self
+
+    @model_validator(mode="after")
+    def _free_mixing_is_possible(self) -> "ModelShape":
+        if self.mixing == "free" and not self.embed_receiver_nodes:
+            raise ValueError(
+                "free mixing has a factor for every element of the receiver; remove embed_receiver_nodes"
+            )
+        if self.mixing == "free" and self.n_layers > 0:
+            for kind in self.messages:
+                if not MESSAGES[kind].goes_with_free_mixing:
+                    raise ValueError(
+                        f"free mixing does not go with the message {kind}, which is mixed channelwise; take M, "
+                        "scalars and vectors, or mixing: channelwise"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -158,10 +189,15 @@ class ModelShape(BaseModel):
         return self.n_atom_basis**2
 
     @property
+    def n_products(self) -> int:
+        """P = n_radial C, channels in which A are multiplied."""
+        return self.n_radial * self.n_channels
+
+    @property
     def n_descriptors(self) -> int:
         """Invariants of an atom, of all layers."""
         n_invariants = number_of_invariants(self.l_max, self.nu_max)
-        return self.n_radial * n_invariants * self.n_channels * (self.n_layers + 1)
+        return n_invariants * self.n_products * (self.n_layers + 1)
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -177,10 +213,23 @@ class ModelShape(BaseModel):
 
     @property
     def has_kernels(self) -> bool:
-        """Whether the model runs by compiled operations."""
-        used = self.messages if self.n_layers > 0 else ()
-        terms = [RADIAL_BASES[self.radial], *(MESSAGES[kind] for kind in used)]
-        return self.compiled == "auto" and all(term.has_kernels for term in terms)
+        """Whether `lmp` has kernels for the whole model."""
+        terms = (MESSAGES[kind] for kind in self.messages if self.n_layers > 0)
+        return (
+            self.has_operations
+            and self.mixing == "channelwise"
+            and all(term.has_kernels for term in terms)
+        )
+
+    @property
+    def has_operations(self) -> bool:
+        """Whether the model trains by compiled operations."""
+        terms = (MESSAGES[kind] for kind in self.messages if self.n_layers > 0)
+        return (
+            self.compiled == "auto"
+            and RADIAL_BASES[self.radial].has_kernels
+            and all(term.has_operations for term in terms)
+        )
 
 
 class Hyperparameters(ModelShape):

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from ..operations import mixed_basis, mixed_invariants, neighbor_sum
 from .angular import AngularBasis
-from .atomic_basis import AtomicBasis
 from .by_kernels import potential_of, runs_compiled
 from .derivatives import gradient_of
-from .edges import Edges, Geometry
-from .elements import ElementEmbedding, Elements
+from .edges import Atoms, Edges, Geometry, no_edges
+from .elements import ElementEmbedding, ElementFactors, Elements
+from .free_basis import MIXINGS
 from .heads import ATOM_OUTPUTS, Readout
 from .hyperparameters import Hyperparameters
 from .invariants import Invariants
@@ -40,11 +40,14 @@ class CACE(nn.Module):
 
     def __init__(self, settings: Hyperparameters):
         super().__init__()
-        self.compiled = settings.has_kernels
+        self.compiled = settings.has_operations
+        self.has_operations = settings.has_operations
         self.has_kernels = settings.has_kernels
         self.l_max = settings.l_max
         self.nu_max = settings.nu_max
         self.passes_basis = any(MESSAGES[kind].takes_basis for kind in settings.messages)
+        used = settings.messages if settings.n_layers > 0 else ()
+        self.takes_edges = any(MESSAGES[kind].takes_edges for kind in used)
         n_elements = len(settings.elements)
         self.elements = Elements(settings.atomic_numbers)
         self.sender_embedding = ElementEmbedding(n_elements, settings.n_atom_basis)
@@ -53,10 +56,12 @@ class CACE(nn.Module):
             if settings.embed_receiver_nodes
             else None
         )
+        if settings.mixing == "free":
+            self.receiver_embedding = ElementFactors(n_elements, settings.n_products)
         self.radial = RADIAL_BASES[settings.radial](settings)
         self.cutoff_function = PolynomialCutoff(settings.cutoff, settings.cutoff_exponent)
         self.angular = AngularBasis(settings.l_max)
-        self.atomic_basis = AtomicBasis(settings)
+        self.atomic_basis = MIXINGS[settings.mixing](settings)
         self.invariants = Invariants(settings.l_max, settings.nu_max)
         self.layers = nn.ModuleList(MessageLayer(settings) for _ in range(settings.n_layers))
         self.readout = Readout(
@@ -80,7 +85,7 @@ class CACE(nn.Module):
                             asked of other MPI ranks (src/pair_cace/ops/ghost_exchange.h).
         Returns    (n_atoms,) energies in eV with E0, float64 at every precision of the model.
         """
-        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
+        geometry = Geometry(vectors.to(self.sender_embedding.weight.dtype), senders, receivers)
         layers = self.features_of(geometry, species, n_atoms)
         return self.energies_of(layers, geometry, species, n_atoms)
 
@@ -88,7 +93,7 @@ class CACE(nn.Module):
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
     ) -> Tuple[Tensor, Dict[str, Tensor]]:
         """What ``forward`` and ``atom_outputs`` give, from the same features."""
-        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
+        geometry = Geometry(vectors.to(self.sender_embedding.weight.dtype), senders, receivers)
         layers = self.features_of(geometry, species, n_atoms)
         energies = self.energies_of(layers, geometry, species, n_atoms)
         return energies, self.outputs_of(layers, species, n_atoms)
@@ -100,7 +105,7 @@ class CACE(nn.Module):
         """Every output by name, (n_atoms,) float64 in its unit; arguments as ``forward``."""
         found: Dict[str, Tensor] = {}
         if len(self.outputs) > 0:
-            dtype = self.atomic_basis.mixing_weight.dtype
+            dtype = self.sender_embedding.weight.dtype
             geometry = Geometry(vectors.to(dtype), senders, receivers)
             layers = self.features_of(geometry, species, n_atoms)
             found = self.outputs_of(layers, species, n_atoms)
@@ -133,7 +138,7 @@ class CACE(nn.Module):
         The kernels go from edges to energies and back in one call; they store no features.
         """
         if not torch.jit.is_scripting():  # exported models: pair_cace.io.exported.ExportedModel
-            if self.compiled and runs_compiled(vectors):
+            if self.compiled and self.has_kernels and runs_compiled(vectors):
                 potential = potential_of(self)
                 return potential.evaluate(vectors, senders, receivers, species, n_atoms)
         vectors = vectors.detach().requires_grad_(True)
@@ -157,62 +162,66 @@ class CACE(nn.Module):
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
     ) -> Tensor:
         """Invariants of every layer, (n_atoms, n_radial, N_B, C, T+1); arguments as ``forward``."""
-        geometry = Geometry(vectors.to(self.atomic_basis.mixing_weight.dtype), senders, receivers)
+        geometry = Geometry(vectors.to(self.sender_embedding.weight.dtype), senders, receivers)
         return torch.stack(self.features_of(geometry, species, n_atoms), dim=-1)
 
     def features_of(self, geometry: Geometry, species: Tensor, n_atoms: int) -> List[Tensor]:
         """As ``features``, layer by layer."""
-        sender, receiver = self.embeddings(species, n_atoms)
+        atoms = self.atoms_of(species, n_atoms)
         if self.compiled:
             if runs_compiled(geometry.vectors):
-                return self.compiled_features(geometry, sender, receiver)
-        return self.plain_features(geometry, sender, receiver)
+                return self.compiled_features(geometry, atoms)
+        return self.plain_features(geometry, atoms)
 
-    def embeddings(self, species: Tensor, n_atoms: int) -> Tuple[Tensor, Tensor]:
-        """Of senders (N, K), and of receivers (n_atoms, K)."""
+    def atoms_of(self, species: Tensor, n_atoms: int) -> Atoms:
+        """Elements and embeddings of all atoms, of which the first n_atoms receive."""
         composition = self.elements(species)
-        sender = self.sender_embedding(composition)
+        sender, own = self.sender_embedding(composition), composition[:n_atoms]
         if self.receiver_embedding is not None:
-            return sender, self.receiver_embedding(composition[:n_atoms])
-        return sender, sender[:n_atoms]
+            return Atoms(own, sender, self.receiver_embedding(own))
+        return Atoms(own, sender, sender[:n_atoms])
 
     def choose(self, compiled: bool, portable: bool = False) -> None:
         """Take the compiled way to the features, if there is one, or the plain one.
 
         portable   the plain one without any operation of ours
         """
-        self.compiled = compiled and self.has_kernels and not portable
+        self.compiled = compiled and self.has_operations and not portable
         for layer in self.layers:
             for module in (layer, *layer.values()):
                 module.portable = portable
+                module.compiled = self.compiled
 
-    def plain_features(self, geometry: Geometry, sender: Tensor, receiver: Tensor) -> List[Tensor]:
-        """``features_of`` from the embeddings of senders (N, K) and receivers (n_atoms, K)."""
+    def plain_features(self, geometry: Geometry, atoms: Atoms) -> List[Tensor]:
+        """``features_of`` in plain torch."""
         edges = self.edge_basis(geometry)
-        basis = self.atomic_basis(edges, sender, receiver)  # (n_atoms, n_radial, N_l, C)
+        basis = self.atomic_basis(
+            edges, atoms.sender, atoms.receiver
+        )  # (n_atoms, n_radial, N_l, C)
         invariants = self.invariants(basis)  # (n_atoms, n_radial, N_B, C)
         every_layer = [invariants]
         for layer in self.layers:
-            basis = layer(
-                basis, invariants, edges, sender, receiver, self.atomic_basis.mixing_weight
-            )
+            basis = layer(basis, invariants, edges, atoms, self.atomic_basis.mixing_weight)
             invariants = self.invariants(basis)
             every_layer.append(invariants)
         return every_layer
 
-    def compiled_features(
-        self, geometry: Geometry, sender: Tensor, receiver: Tensor
-    ) -> List[Tensor]:
-        """As ``plain_features``. A is made only for messages that pass it on."""
-        mixing = self.atomic_basis.mixing_weight
-        raw: Optional[Tensor] = self.neighbor_sum(geometry, sender.unsqueeze(1), receiver.shape[0])
+    def compiled_features(self, geometry: Geometry, atoms: Atoms) -> List[Tensor]:
+        """As ``plain_features``. A is made only for messages that pass it on, or with free mixing."""
+        mixing, n_atoms = self.atomic_basis.mixing_weight, atoms.receiver.shape[0]
+        edges = self.edge_basis(geometry) if self.takes_edges else no_edges(geometry)
+        raw: Optional[Tensor] = self.neighbor_sum(geometry, atoms.sender.unsqueeze(1), n_atoms)
         extra: Optional[Tensor] = None
+        receiver = atoms.receiver
+        if hasattr(self.atomic_basis, "mixed"):
+            assert raw is not None
+            raw, extra = None, self.atomic_basis.mixed(raw, receiver)
+            receiver = atoms.sender[:n_atoms]  # unused without raw, but for its shape
         passes_basis = self.passes_basis and len(self.layers) > 0
         basis, invariants = self.mixed(raw, mixing, receiver, extra, passes_basis)
         every_layer = [invariants]
         for t, layer in enumerate(self.layers):
-            weights, extra = layer.by_kernels(basis, invariants, geometry, sender)
-            n_atoms = receiver.shape[0]
+            weights, extra = layer.by_kernels(basis, invariants, geometry, edges, atoms, mixing)
             raw = None if weights is None else self.neighbor_sum(geometry, weights, n_atoms)
             passes_basis = self.passes_basis and t + 1 < len(self.layers)
             basis, invariants = self.mixed(
@@ -230,9 +239,15 @@ class CACE(nn.Module):
         passes_basis: bool,
     ) -> Tuple[Optional[Tensor], Tensor]:
         """A, if the next layer takes it, and its invariants, which are then made of it."""
+        if raw is None:
+            mixing = None
         if not passes_basis:
             return None, mixed_invariants(raw, mixing, receiver, extra, self.nu_max)
-        basis = mixed_basis(raw, mixing, receiver, extra)
+        if raw is None:
+            assert extra is not None
+            basis = extra
+        else:
+            basis = mixed_basis(raw, mixing, receiver, extra)
         return basis, mixed_invariants(None, None, receiver, basis, self.nu_max)
 
     def neighbor_sum(self, geometry: Geometry, weights: Tensor, n_atoms: int) -> Tensor:
@@ -259,9 +274,11 @@ class CACE(nn.Module):
         radial = self.radial(distances) * cutoff_factors.unsqueeze(-1)  # (E, n_rbf)
         angular = self.angular(vectors / (distances + 1e-9).unsqueeze(-1))  # (E, N_l)
         basis = radial.unsqueeze(-1) * angular.unsqueeze(1)  # (E, n_rbf, N_l)
-        return Edges(geometry.senders, geometry.receivers, distances, cutoff_factors, basis)
+        return Edges(
+            geometry.senders, geometry.receivers, distances, cutoff_factors, basis, radial, angular
+        )
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the weights; energies are float64 in any case."""
-        return self.atomic_basis.mixing_weight.dtype
+        return self.sender_embedding.weight.dtype

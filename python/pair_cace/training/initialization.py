@@ -28,23 +28,23 @@ def fit_scales(model: CACE, sample: Graph) -> None:
         if layer is not None:
             layer.weight.zero_()
             layer.bias.zero_()
-    sender, receiver = model.embeddings(sample.species, sample.n_atoms)
+    atoms = model.atoms_of(sample.species, sample.n_atoms)
     geometry = Geometry(sample.vectors.to(model.dtype), sample.senders, sample.receivers)
     edges = model.edge_basis(geometry)
 
-    basis = model.atomic_basis(edges, sender, receiver)
-    norms = _norms(basis, l_max)  # (L+1, n_radial, C)
-    model.atomic_basis.mixing_weight /= norms.unsqueeze(1)
-    basis = model.atomic_basis(edges, sender, receiver)
+    basis = model.atomic_basis(edges, atoms.sender, atoms.receiver)
+    model.atomic_basis.divide(_norms(basis, l_max))
+    basis = model.atomic_basis(edges, atoms.sender, atoms.receiver)
     mixing = model.atomic_basis.mixing_weight
     for layer in model.layers:
         invariants = model.invariants(basis)
         travelling = [term for term in layer.values() if hasattr(term, "tell")]
         for term in travelling:
-            told = term.tell(basis, invariants, sender)
-            message = layer.norm * term.gather(told, edges, receiver, mixing)
+            term.start(basis, invariants, atoms)
+            told = term.tell(basis, invariants, atoms)
+            message = layer.norm * term.gather(told, edges, atoms, mixing)
             term.divide(len(travelling) ** 0.5 * _norms(message, l_max))
-        basis = layer(basis, invariants, edges, sender, receiver, mixing)
+        basis = layer(basis, invariants, edges, atoms, mixing)
 
 
 def _norms(basis: Tensor, l_max: int) -> Tensor:

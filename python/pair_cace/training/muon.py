@@ -45,7 +45,7 @@ def orthogonalizer(wide: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.AdamW):
-    """Parameter groups have ``orthogonal``: Muon if true, otherwise AdamW.
+    """Parameter groups have ``orthogonal``: Muon if true, of matrices or stacks of them, otherwise AdamW.
 
     ``weight_decay`` is decoupled from the gradients in both.
     """
@@ -78,7 +78,10 @@ class Muon(torch.optim.AdamW):
         momentum = torch.add(
             parameter.grad, state["momentum"], alpha=MOMENTUM, out=state["momentum"]
         )
-        change = lying(torch.add(parameter.grad, momentum, alpha=MOMENTUM))
-        lying(parameter).addmm_(
-            orthogonalizer(change), change, beta=1.0 - rate * weight_decay, alpha=-rate
-        )
+        changes = torch.add(parameter.grad, momentum, alpha=MOMENTUM)
+        stack = parameter.dim() == 3
+        for matrix, change in zip(parameter, changes) if stack else [(parameter, changes)]:
+            wide = lying(change)
+            lying(matrix).addmm_(
+                orthogonalizer(wide), wide, beta=1.0 - rate * weight_decay, alpha=-rate
+            )

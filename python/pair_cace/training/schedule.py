@@ -26,7 +26,7 @@ def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.O
     With "muon", the layers with many inputs and several outputs take its steps, and weight decay
     is of layers with many inputs alone: that of the radial functions would shrink the invariants.
     The tables that make the invariants (embeddings, radial mixing, messages M and Ar) then learn faster
-    than the networks that take them.
+    than the networks that take them. Stacks of matrices, as of free mixing, take Muon's steps one by one.
     """
     inputs = {
         module.weight: module.in_features
@@ -34,14 +34,19 @@ def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.O
         if isinstance(module, nn.Linear)
     }
     muon = section.kind == "muon"
+    stacks = {
+        getattr(module, name)
+        for module in model.modules()
+        for name in getattr(module, "stacks", ())
+    }
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            n_inputs = inputs.get(parameter, 1)
+            n_inputs = parameter.shape[-1] if parameter in stacks else inputs.get(parameter, 1)
             wide = n_inputs > WIDE
-            orthogonal = muon and wide and parameter.shape[0] > 1
+            orthogonal = muon and (parameter in stacks or (wide and parameter.shape[0] > 1))
             factor = MUON_FACTOR if orthogonal else min(1.0, (MANY_INPUTS / n_inputs) ** 0.5)
-            if muon and parameter not in inputs and parameter.dim() > 1:
+            if muon and not orthogonal and parameter not in inputs and parameter.dim() > 1:
                 factor = TABLE_FACTOR
             decay = section.weight_decay if wide or not muon else 0.0
             groups.setdefault((factor, decay, orthogonal), []).append(parameter)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from helpers import random_model, settings_of
 from pair_cace.io.exported import export_model, load_exported
+from pair_cace.io.exported_model import ExportedModel
 from pair_cace.io.model_info import ModelInfo
 
 FOUR = ("H", "C", "O", "Si")
@@ -24,6 +25,7 @@ MODELS = {
     "T2": ("T2-all", {}, "float64"),
     "T2-four": ("T2-all", dict(elements=FOUR, cutoff=2.7), "float64"),
     "zbl": ("zbl", {}, "float64"),
+    "tensors-four": ("tensors", dict(elements=FOUR), "float64"),
     "T0-single": ("T0", dict(elements=FOUR), "float32"),
     "T2-single": ("T2-all", {}, "float32"),
 }
@@ -37,7 +39,7 @@ class Model:
     elements: tuple[str, ...]
     cutoff: float
     dtype: torch.dtype
-    module: torch.jit.ScriptModule
+    module: ExportedModel
 
 
 def export_models(folder: pathlib.Path) -> dict[str, Model]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...operations import radial_message
 from ..angular import triples_up_to
 from ..atomic_basis import degree_of_each_triple, sum_over_neighbors
-from ..edges import Edges, Geometry
+from ..edges import Atoms, Edges, Geometry
 from .term import MessageTerm
 
 
@@ -16,6 +16,8 @@ class ArMessage(MessageTerm):
     """A_Ar = Σ_{e→i} F(r) f_c(r) A^t_j with F^(l)_{n',c} = a exp(−b r), b in 1/Å."""
 
     has_kernels = True
+    has_operations = True
+    goes_with_free_mixing = True
 
     def __init__(self, settings):
         super().__init__(settings)
@@ -31,19 +33,17 @@ class ArMessage(MessageTerm):
         return settings.n_radial * len(triples_up_to(settings.l_max)) * settings.n_channels
 
     @torch.jit.export
-    def tell(self, basis: Tensor, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
+    def tell(self, basis: Tensor, invariants: Tensor, atoms: Atoms) -> Tensor:
         return basis
 
     @torch.jit.export
-    def gather(
-        self, told: Tensor, edges: Edges, receiver_embedding: Tensor, mixing_weight: Tensor
-    ) -> Tensor:
+    def gather(self, told: Tensor, edges: Edges, atoms: Atoms, mixing_weight: Tensor) -> Tensor:
         r = edges.distances[:, None, None, None]
         f_c = edges.cutoff_factors[:, None, None, None]
         factors = self.amplitude * torch.exp(-self.decay * r) * f_c  # (E, n_radial, L+1, C)
         factors = factors.index_select(2, self.degree)  # (E, n_radial, N_l, C)
         values = factors * told.index_select(0, edges.senders)
-        return sum_over_neighbors(values, edges.receivers, receiver_embedding.shape[0])
+        return sum_over_neighbors(values, edges.receivers, atoms.receiver.shape[0])
 
     def gather_by_kernels(self, told: Tensor, geometry: Geometry, norm: float) -> Tensor:
         return radial_message(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..atomic_basis import degree_of_each_triple, mix_radial, weighted_neighbor_sum
-from ..edges import Edges
+from ..edges import Atoms, Edges
 from ..invariants import number_of_invariants
 from ..perceptron import Perceptron
 from .term import MessageTerm
@@ -22,6 +22,7 @@ class BchiMessage(MessageTerm):
     """
 
     has_kernels = True
+    has_operations = True
     takes_basis = False
 
     def __init__(self, settings):
@@ -46,20 +47,19 @@ class BchiMessage(MessageTerm):
         return (settings.l_max + 1 if settings.bchi_per_l else 1) * columns
 
     @torch.jit.export
-    def tell(self, basis: Tensor, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
-        return self.weigh(invariants, sender_embedding)
+    def tell(self, basis: Tensor, invariants: Tensor, atoms: Atoms) -> Tensor:
+        return self.weigh(invariants, atoms)
 
     @torch.jit.export
-    def gather(
-        self, told: Tensor, edges: Edges, receiver_embedding: Tensor, mixing_weight: Tensor
-    ) -> Tensor:
+    def gather(self, told: Tensor, edges: Edges, atoms: Atoms, mixing_weight: Tensor) -> Tensor:
         weights = told.index_select(1, self.weight_index)
-        raw = weighted_neighbor_sum(edges, weights, receiver_embedding)
+        raw = weighted_neighbor_sum(edges, weights, atoms.receiver)
         return mix_radial(raw, mixing_weight, self.degree)
 
     @torch.jit.export
-    def weigh(self, invariants: Tensor, sender_embedding: Tensor) -> Tensor:
+    def weigh(self, invariants: Tensor, atoms: Atoms) -> Tensor:
         """θ_{j,s} h(B_j) of every atom, (N, L+1 or 1, C), or (N, L+1 or 1, K) if h has no channels."""
+        sender_embedding = atoms.sender[: invariants.shape[0]]
         n_basis = sender_embedding.shape[1]
         weights = self.network(invariants.flatten(1)).unflatten(
             1, [self.n_degrees, self.n_channels]

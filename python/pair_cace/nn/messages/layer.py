@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...operations import share_with_ghosts
-from ..edges import Edges, Geometry
+from ..edges import Atoms, Edges, Geometry
 from ..hyperparameters import Hyperparameters
 from .term import MESSAGES, member_name
 
@@ -25,7 +25,7 @@ class MessageLayer(nn.ModuleDict):
         super().__init__(
             {member_name(kind): MESSAGES[kind](settings) for kind in settings.messages}
         )
-        self.portable = False
+        self.portable, self.compiled = False, True
         self.exchange = 0  # what tells messages to other MPI ranks; 0: there are none
         self.norm = float(settings.avg_num_neighbors) ** -0.5
 
@@ -34,49 +34,54 @@ class MessageLayer(nn.ModuleDict):
         basis: Tensor,  # (n_atoms, n_radial, N_l, C)
         invariants: Tensor,  # (n_atoms, n_radial, N_B, C)
         edges: Edges,
-        sender_embedding: Tensor,  # (N, K), N ≥ n_atoms: ghosts only send
-        receiver_embedding: Tensor,  # (n_atoms, K)
+        atoms: Atoms,
         mixing_weight: Tensor,  # (L+1, n_rbf, n_radial, C), the one of layer 0
     ) -> Tensor:
         """Returns A of the next layer, (n_atoms, n_radial, N_l, C)."""
-        of_atoms = sender_embedding[: basis.shape[0]]
         message = torch.zeros_like(basis)
         for _, term in self.items():
             if hasattr(term, "tell"):
-                told = term.tell(basis, invariants, of_atoms)
-                told = self.with_ghosts(told, sender_embedding.shape[0])
-                gathered = term.gather(told, edges, receiver_embedding, mixing_weight)
+                told = self.with_ghosts(term.tell(basis, invariants, atoms), atoms)
+                gathered = term.gather(told, edges, atoms, mixing_weight)
                 message = message + self.norm * gathered
             else:
                 message = message + term(basis)
         return message
 
     def by_kernels(
-        self, basis: Optional[Tensor], invariants: Tensor, geometry: Geometry, sender: Tensor
+        self,
+        basis: Optional[Tensor],
+        invariants: Tensor,
+        geometry: Geometry,
+        edges: Edges,
+        atoms: Atoms,
+        mixing_weight: Tensor,
     ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
         """As ``forward``, by compiled operations: the weights of the edges, if a term has them (see
-        ``MessageTerm.weigh``), and the sum of the other terms. A is given if a term takes it."""
-        n_senders, of_atoms = sender.shape[0], sender[: invariants.shape[0]]
+        ``MessageTerm.weigh``), and the sum of the other terms. A is given if a term takes it, and so are ``Edges``."""
         weights: Optional[Tensor] = None
         rest: Optional[Tensor] = None
         for _, term in self.items():
             if hasattr(term, "weigh"):
-                weights = self.with_ghosts(term.weigh(invariants, of_atoms), n_senders)
+                weights = self.with_ghosts(term.weigh(invariants, atoms), atoms)
             else:
                 assert basis is not None
                 if hasattr(term, "gather_by_kernels"):
-                    told = self.with_ghosts(term.tell(basis, invariants, of_atoms), n_senders)
+                    told = self.with_ghosts(term.tell(basis, invariants, atoms), atoms)
                     part = term.gather_by_kernels(told, geometry, self.norm)[: basis.shape[0]]
+                elif hasattr(term, "tell"):
+                    told = self.with_ghosts(term.tell(basis, invariants, atoms), atoms)
+                    part = self.norm * term.gather(told, edges, atoms, mixing_weight)
                 else:
                     part = term(basis)
                 rest = part if rest is None else rest + part
         return weights, rest
 
-    def with_ghosts(self, values: Tensor, n_senders: int) -> Tensor:
+    def with_ghosts(self, values: Tensor, atoms: Atoms) -> Tensor:
         """Values of n_atoms atoms, and behind them those of ghosts, which other MPI ranks know.
 
         Portable models, which have none of our operations, know no ghosts.
         """
         if self.portable:
             return values
-        return share_with_ghosts(values, n_senders, self.exchange)
+        return share_with_ghosts(values, atoms.sender.shape[0], self.exchange)

@@ -13,6 +13,8 @@ class MemoryMessage(MessageTerm):
     """A_M = m^(l)_{n',c} · A^t; m starts at 0.25."""
 
     has_kernels = True
+    has_operations = True
+    goes_with_free_mixing = True
     member = "memory"
 
     def __init__(self, settings):
