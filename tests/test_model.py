@@ -36,6 +36,18 @@ def test_equations_of_the_paper(kind, compiled):
     assert_close(predict(model, graph).atom_energies, energies, within=CONSTANTS)
 
 
+def test_a_rank_without_atoms_takes_part_in_messages():
+    """What it tells must have a way back: other ranks wait for its exchange of gradients."""
+    settings = settings_of("tensors")
+    model = random_model(settings)
+    shape = (0, settings.n_radial, 20, settings.n_channels)
+    basis = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    atoms = model.atoms_of(torch.zeros(0, dtype=torch.int64), 0)
+    for name in ("scalars", "vectors"):
+        told = model.layers[0][name].tell(basis, model.invariants(basis), atoms)
+        assert len(told) == 0 and told.requires_grad
+
+
 @kinds
 @pytest.mark.parametrize("mirror", [1.0, -1.0], ids=["rotation", "reflection"])
 def test_rotations_and_reflections(kind, mirror):

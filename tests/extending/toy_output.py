@@ -22,6 +22,7 @@ class ToyPositive(AtomOutput):
         super().__init__(shape, settings)
         self.hidden = nn.Linear(shape.n_descriptors, settings.width)
         self.last = nn.Linear(settings.width, 1, bias=False)
+        self.norm = nn.Identity()  # a name that numbers of the kernels have, too
         self.start = nn.Parameter(torch.zeros(len(shape.elements)))
 
     @torch.no_grad()

@@ -70,6 +70,13 @@ def in_dump(folder):
     return np.loadtxt(folder / "atoms.dump", skiprows=9)[:, 1:]
 
 
+def test_outputs_where_nobody_asks_for_forces(tmp_path, exported):
+    keywords = "outside ignore\npair_modify compute no"
+    atoms, result = run(tmp_path, exported, ["T2"], "all cace/atom charge", keywords=keywords)
+    assert result.returncode == 0, result.output
+    assert_close(in_dump(tmp_path)[:, 0], outputs(atoms, "T2")["charge"])
+
+
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("neighbors", ["lammps", "own"])
 @pytest.mark.parametrize("model", ["T0", "T2", "plain"])

@@ -34,7 +34,7 @@ PHASES = [{"epochs": 3}]
         ),
         (
             {"model.mixing": "free", "model.n_layers": 1},
-            "model: free mixing does not go with the message Bchi, which is mixed channelwise; take M,",
+            "model: free mixing does not go with the message Bchi, which is mixed channelwise; take M, Ar,",
         ),
         (
             {"model.mixing": "free", "model.embed_receiver_nodes": False},

@@ -10,7 +10,9 @@ from torch.nn import functional
 class ElementLinear(nn.Module):
     """y = U_z x + b_z, z the element of an atom; between two elements, U and b are interpolated."""
 
-    stacks = ("weight",)  # of matrices: what the optimizer takes one by one
+    stacks = {
+        "weight": -1
+    }  # of matrices, which the optimizer takes one by one: the axis of their inputs
 
     def __init__(self, n_elements: int, n_in: int, n_out: int, bias: bool = True):
         super().__init__()
@@ -23,13 +25,13 @@ class ElementLinear(nn.Module):
         result = x.new_zeros(list(x.shape[:-1]) + [self.n_out])
         share_shape = [-1] + [1] * (x.dim() - 1)
         for z, weight in enumerate(self.weight.unbind()):
+            # Also where there are none: an MPI rank without atoms takes part in what others tell, and in its way back.
             atoms = composition[:, z].nonzero().squeeze(1)
-            if atoms.shape[0] > 0:
-                y = functional.linear(x.index_select(0, atoms), weight)
-                if self.bias is not None:
-                    y = y + self.bias[z]
-                share = composition[:, z].index_select(0, atoms).to(x.dtype).view(share_shape)
-                result = result.index_add(0, atoms, y * share)
+            y = functional.linear(x.index_select(0, atoms), weight)
+            if self.bias is not None:
+                y = y + self.bias[z]
+            share = composition[:, z].index_select(0, atoms).to(x.dtype).view(share_shape)
+            result = result.index_add(0, atoms, y * share)
         return result
 
     @torch.no_grad()
@@ -38,7 +40,9 @@ class ElementLinear(nn.Module):
         there are biases."""
         y = self.forward(x, composition)
         axes = list(range(y.dim() - 1))
-        spread = y.std(axes) if self.bias is not None else y.square().mean(axes).sqrt()
+        spread = (
+            y.std(axes, correction=0) if self.bias is not None else y.square().mean(axes).sqrt()
+        )
         self.weight *= (sizes / spread.clamp(min=1e-6)).unsqueeze(1)
         if self.bias is not None:
             self.bias -= self.forward(x, composition).mean(axes)

@@ -22,7 +22,7 @@ def named_weights(model: nn.Module) -> dict[str, Tensor]:
     for path, module in model.named_modules():
         for name in NUMBERS:
             value = getattr(module, name, None)
-            if value is not None:
+            if isinstance(value, (int, float)):  # others mean something else by that name
                 found[f"{path}.{name}" if path else name] = torch.tensor(value, dtype=torch.float64)
     return found
 

@@ -14,7 +14,9 @@ from .edges import Edges
 class MixingByDegree(nn.Module):
     """y_{𝐥,k} = Σ_m x_{𝐥,m} W^(l)_{m,k}: one table per l, shared by its 𝐥; k = (n', c) are all product channels."""
 
-    stacks = ("mixing_weight",)  # of matrices: what the optimizer takes one by one
+    stacks = {
+        "mixing_weight": -2
+    }  # of matrices, which the optimizer takes one by one: the axis of their inputs
 
     def __init__(self, settings, n_in: int):
         super().__init__()

@@ -168,10 +168,10 @@ class ModelShape(BaseModel):
             )
         if self.mixing == "free" and self.n_layers > 0:
             for kind in self.messages:
-                if not MESSAGES[kind].goes_with_free_mixing:
+                if kind in MESSAGES and not MESSAGES[kind].goes_with_free_mixing:
                     raise ValueError(
                         f"free mixing does not go with the message {kind}, which is mixed channelwise; take M, "
-                        "scalars and vectors, or mixing: channelwise"
+                        "Ar, scalars or vectors, or mixing: channelwise"
                     )
         return self
 

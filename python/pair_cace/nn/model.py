@@ -72,6 +72,8 @@ class CACE(nn.Module):
             {name: ATOM_OUTPUTS[one.kind](settings, one) for name, one in settings.outputs.items()}
         )
 
+        self.choose(compiled=True)
+
     def forward(
         self, vectors: Tensor, senders: Tensor, receivers: Tensor, species: Tensor, n_atoms: int
     ) -> Tensor:

@@ -252,7 +252,7 @@ class OptimizerSection(_Section):
     )
     weight_decay: float = key(
         0.0,
-        "pull of the weights towards 0; with muon: of the first layers of readout and Bchi alone",
+        "pull of the weights towards 0; with muon: of layers that take the invariants alone",
         ge=0,
     )
     clip_gradient_norm: float = key(10.0, "longer gradients are shortened to this norm", gt=0)

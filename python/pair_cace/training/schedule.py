@@ -35,14 +35,14 @@ def make_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.O
     }
     muon = section.kind == "muon"
     stacks = {
-        getattr(module, name)
+        getattr(module, name): getattr(module, name).shape[axis]
         for module in model.modules()
-        for name in getattr(module, "stacks", ())
+        for name, axis in getattr(module, "stacks", {}).items()
     }
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            n_inputs = parameter.shape[-1] if parameter in stacks else inputs.get(parameter, 1)
+            n_inputs = stacks.get(parameter) or inputs.get(parameter, 1)
             wide = n_inputs > WIDE
             orthogonal = muon and (parameter in stacks or (wide and parameter.shape[0] > 1))
             factor = MUON_FACTOR if orthogonal else min(1.0, (MANY_INPUTS / n_inputs) ** 0.5)

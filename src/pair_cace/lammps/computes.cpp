@@ -33,10 +33,11 @@ void ComputeCACE::compute_peratom()
       memory->create(array_atom, n_max_, size_peratom_cols, "cace:array_atom");
   }
   PairCACE &cace = pair();
+  find_values(cace);    // numbers the atoms, too
   std::vector<int> rows;
   for (int row = 0; row < cace.n_local_rows(); ++row)
     if (atom->mask[cace.atom_of_row(row)] & groupbit) rows.push_back(row);
-  find_values(cace, rows);
+  prepare(rows);
 
   double *table = size_peratom_cols == 0 ? vector_atom : atom->nlocal > 0 ? array_atom[0] : nullptr;
   std::fill_n(table, static_cast<int64_t>(atom->nlocal) * n_columns, 0.0);
@@ -85,11 +86,15 @@ void ComputeCACEDescriptors::init()
   id_of_models_ = pair().id_of_models();
 }
 
-// Components are those of the first step that is asked for and has atoms; kept, so that all steps are seen from the
-// same side.
-void ComputeCACEDescriptors::find_values(PairCACE &cace, const std::vector<int> &rows)
+void ComputeCACEDescriptors::find_values(PairCACE &cace)
 {
   cace.describe(values_);
+}
+
+// Components are those of the first step that is asked for and has atoms; kept, so that all steps are seen from the
+// same side.
+void ComputeCACEDescriptors::prepare(const std::vector<int> &rows)
+{
   if (n_components_ == 0 || components_) return;
   components_ =
       pair_cace::principal_components(values_, rows, n_descriptors_, n_components_, [&](double *values, int64_t n) {
@@ -131,7 +136,7 @@ PairCACE &ComputeCACEOutputs::pair() const
   return found;
 }
 
-void ComputeCACEOutputs::find_values(PairCACE &cace, const std::vector<int> &)
+void ComputeCACEOutputs::find_values(PairCACE &cace)
 {
   cace.predict(names_, values_);
 }

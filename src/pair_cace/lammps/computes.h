@@ -25,9 +25,9 @@ class ComputeCACE : public Compute {
  protected:
   std::vector<double> values_;    // of local rows, (rows, …) float64
 
-  virtual PairCACE &pair() const = 0;    // error->all unless it has what is asked for
-  // Sets values_; `rows` are those of the group.
-  virtual void find_values(PairCACE &pair, const std::vector<int> &rows) = 0;
+  virtual PairCACE &pair() const = 0;                  // error->all unless it has what is asked for
+  virtual void find_values(PairCACE &pair) = 0;        // sets values_
+  virtual void prepare(const std::vector<int> &) {}    // what copy_row needs, from the rows of the group
   // What the compute says of the atom of a row.
   virtual void copy_row(int row, int n_columns, double *to) const;
 
@@ -50,7 +50,8 @@ class ComputeCACEDescriptors : public ComputeCACE {
   int64_t id_of_models_ = 0;    // that they are of
 
   PairCACE &pair() const override;
-  void find_values(PairCACE &pair, const std::vector<int> &rows) override;
+  void find_values(PairCACE &pair) override;
+  void prepare(const std::vector<int> &rows) override;
   void copy_row(int row, int n_columns, double *to) const override;
 };
 
@@ -64,7 +65,7 @@ class ComputeCACEOutputs : public ComputeCACE {
   std::vector<std::string> names_;
 
   PairCACE &pair() const override;
-  void find_values(PairCACE &pair, const std::vector<int> &rows) override;
+  void find_values(PairCACE &pair) override;
 };
 
 }    // namespace LAMMPS_NS

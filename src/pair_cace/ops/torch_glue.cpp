@@ -67,11 +67,14 @@ RadialKind radial_kind(int64_t number)
 
 void check_same_type(const char *operation, std::initializer_list<Tensor> tensors)
 {
-  for (const Tensor &tensor : tensors)
+  for (const Tensor &tensor : tensors) {
+    TORCH_CHECK(tensor.is_cpu() || tensor.is_cuda(), operation, ": expected tensors on a CPU or a CUDA device, got ",
+                tensor.device());
     TORCH_CHECK(tensor.scalar_type() == tensors.begin()->scalar_type() &&
                     (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble),
                 operation, ": expected all tensors in float32, or all in float64, got ", tensors.begin()->scalar_type(),
                 " and ", tensor.scalar_type());
+  }
 }
 
 namespace {

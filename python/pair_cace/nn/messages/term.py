@@ -22,7 +22,8 @@ class MessageTerm(nn.Module):
 
         tell(self, basis, invariants, atoms) -> Tensor
             What atoms say of themselves, (n_atoms, …), from their A (n_atoms, n_radial, N_l, C), B (n_atoms,
-            n_radial, N_B, C) and ``Atoms``. Other MPI ranks are told so as well.
+            n_radial, N_B, C) and ``Atoms``. Other MPI ranks are told so as well; one that has no atoms takes
+            part with empty tensors, which must depend on A or B as well: there is a way back.
         gather(self, told, edges, atoms, mixing_weight) -> Tensor
             (n_atoms, n_radial, N_l, C) from what all senders have said, (N, …), the ``Edges`` and ``Atoms``, and
             the mixing weights of layer 0 (L+1, n_rbf, n_radial, C). It is divided by sqrt(avg_num_neighbors).
