@@ -38,7 +38,7 @@ def test_the_commands_of_the_readme(repository, models, tmp_path):
         commands = commands.replace(placeholder, str(folder))
     build = subprocess.run(
         ["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True,
-        # Without optimization, which nobody measures here, it takes half as long.
+        # Without optimization, which nobody measures here, it is done sooner.
         env=os.environ | {"CMAKE_BUILD_PARALLEL_LEVEL": "2", "CMAKE_BUILD_TYPE": "Debug"},
     )  # fmt: skip
     assert build.returncode == 0, build.stdout + build.stderr
