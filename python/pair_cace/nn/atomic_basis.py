@@ -19,6 +19,12 @@ def degree_of_each_triple(l_max: int) -> Tensor:
     return torch.tensor([sum(triple) for triple in triples_up_to(l_max)])
 
 
+def low_frequencies_prevail(weights: Tensor, dim: int) -> Tensor:
+    """Weights of radial functions n = 1, 2, … in a new model: smooth functions generalise better."""
+    order = torch.arange(1.0, weights.shape[dim] + 1.0)
+    return weights / order.view([-1] + [1] * (weights.dim() - dim - 1))
+
+
 def sum_over_neighbors(edge_values: Tensor, receivers: Tensor, n_atoms: int) -> Tensor:
     """(E, …) values of the edges to (N, …) sums over the edges that end at each atom."""
     total = edge_values.new_zeros([n_atoms] + list(edge_values.shape[1:]))
@@ -59,9 +65,7 @@ class AtomicBasis(nn.Module):
     def __init__(self, settings: "Hyperparameters"):
         super().__init__()
         shape = (settings.l_max + 1, settings.n_rbf, settings.n_radial, settings.n_channels)
-        # Low frequencies prevail at the start: smooth radial functions generalise better.
-        order = torch.arange(1.0, settings.n_rbf + 1.0)
-        self.mixing_weight = nn.Parameter(torch.randn(shape) / order[None, :, None, None])
+        self.mixing_weight = nn.Parameter(low_frequencies_prevail(torch.randn(shape), dim=1))
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
 
     def divide(self, norms: Tensor) -> None:

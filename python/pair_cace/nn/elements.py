@@ -78,29 +78,31 @@ class Elements(_Float64):
         return composition @ self.E0
 
 
-class ElementFactors(nn.Module):
-    """A trainable factor for every element and product channel, ρ."""
+class ElementTable(nn.Module):
+    """A trainable row for every element, (n_elements, columns)."""
 
-    def __init__(self, n_elements: int, n_products: int):
+    def __init__(self, rows: Tensor):
         super().__init__()
-        self.weight = nn.Parameter(1.0 + 0.5 * torch.randn(n_elements, n_products))
+        self.weight = nn.Parameter(rows)
 
     def forward(self, composition: Tensor) -> Tensor:
-        """(N, n_elements) weights of the trained elements to (N, n_products)."""
+        """(N, n_elements) weights of the trained elements to (N, columns)."""
         return composition.to(self.weight.dtype) @ self.weight
 
 
-class ElementEmbedding(nn.Module):
+class ElementFactors(ElementTable):
+    """A trainable factor for every element and product channel, ρ."""
+
+    def __init__(self, n_elements: int, n_products: int):
+        super().__init__(1.0 + 0.5 * torch.randn(n_elements, n_products))
+
+
+class ElementEmbedding(ElementTable):
     """The trainable vector θ_z of length K for every element."""
 
     def __init__(self, n_elements: int, n_atom_basis: int):
-        super().__init__()
         # More elements than components cannot be independent: they start alike, so that what is
         # learnt of one helps the others.
         alike = max(0.0, 1.0 - n_atom_basis / n_elements)
         common, own = torch.randn(1, n_atom_basis), torch.randn(n_elements, n_atom_basis)
-        self.weight = nn.Parameter(alike**0.5 * common.sign() + (1.0 - alike) ** 0.5 * own)
-
-    def forward(self, composition: Tensor) -> Tensor:
-        """(N, n_elements) weights of the trained elements to (N, K)."""
-        return composition.to(self.weight.dtype) @ self.weight
+        super().__init__(alike**0.5 * common.sign() + (1.0 - alike) ** 0.5 * own)

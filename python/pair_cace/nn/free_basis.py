@@ -7,7 +7,8 @@ from typing import List
 import torch
 from torch import Tensor, nn
 
-from .atomic_basis import AtomicBasis, degree_of_each_triple, sum_over_neighbors
+from .angular import triples
+from .atomic_basis import AtomicBasis, low_frequencies_prevail, sum_over_neighbors
 from .edges import Edges
 
 
@@ -21,7 +22,7 @@ class MixingByDegree(nn.Module):
     def __init__(self, settings, n_in: int):
         super().__init__()
         self.n_radial, self.n_channels = settings.n_radial, settings.n_channels
-        self.rows = [(l + 1) * (l + 2) // 2 for l in range(settings.l_max + 1)]
+        self.rows = [len(triples(l)) for l in range(settings.l_max + 1)]
         shape = (settings.l_max + 1, n_in, settings.n_products)
         self.mixing_weight = nn.Parameter(torch.randn(shape) * n_in**-0.5)
 
@@ -53,11 +54,8 @@ class FreeBasis(MixingByDegree):
 
     def __init__(self, settings):
         super().__init__(settings, settings.n_rbf * settings.n_atom_basis)
-        # Low frequencies prevail at the start: smooth radial functions generalise better.
-        order = torch.arange(1.0, settings.n_rbf + 1.0).repeat_interleave(settings.n_atom_basis)
-        with torch.no_grad():
-            self.mixing_weight /= order[:, None]
-        self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)
+        by_function = self.mixing_weight.detach().unflatten(1, [settings.n_rbf, -1])
+        by_function.copy_(low_frequencies_prevail(by_function, dim=1))
 
     def forward(self, edges: Edges, sender: Tensor, receiver: Tensor) -> Tensor:
         """From embeddings θ (N, K) and ρ (n_atoms, n_radial C) to (n_atoms, n_radial, N_l, C)."""

@@ -40,7 +40,6 @@ class CACE(nn.Module):
 
     def __init__(self, settings: Hyperparameters):
         super().__init__()
-        self.compiled = settings.has_operations
         self.has_operations = settings.has_operations
         self.has_kernels = settings.has_kernels
         self.l_max = settings.l_max
@@ -211,16 +210,17 @@ class CACE(nn.Module):
     def compiled_features(self, geometry: Geometry, atoms: Atoms) -> List[Tensor]:
         """As ``plain_features``. A is made only for messages that pass it on, or with free mixing."""
         mixing, n_atoms = self.atomic_basis.mixing_weight, atoms.receiver.shape[0]
-        edges = self.edge_basis(geometry) if self.takes_edges else no_edges(geometry)
+        edges = self.edge_basis(geometry, False) if self.takes_edges else no_edges(geometry)
+        weight: Optional[Tensor] = mixing
         raw: Optional[Tensor] = self.neighbor_sum(geometry, atoms.sender.unsqueeze(1), n_atoms)
         extra: Optional[Tensor] = None
         receiver = atoms.receiver
         if hasattr(self.atomic_basis, "mixed"):
             assert raw is not None
-            raw, extra = None, self.atomic_basis.mixed(raw, receiver)
+            raw, weight, extra = None, None, self.atomic_basis.mixed(raw, receiver)
             receiver = atoms.sender[:n_atoms]  # unused without raw, but for its shape
         passes_basis = self.passes_basis and len(self.layers) > 0
-        basis, invariants = self.mixed(raw, mixing, receiver, extra, passes_basis)
+        basis, invariants = self.mixed(raw, weight, receiver, extra, passes_basis)
         every_layer = [invariants]
         for t, layer in enumerate(self.layers):
             weights, extra = layer.by_kernels(basis, invariants, geometry, edges, atoms, mixing)
@@ -241,8 +241,6 @@ class CACE(nn.Module):
         passes_basis: bool,
     ) -> Tuple[Optional[Tensor], Tensor]:
         """A, if the next layer takes it, and its invariants, which are then made of it."""
-        if raw is None:
-            mixing = None
         if not passes_basis:
             return None, mixed_invariants(raw, mixing, receiver, extra, self.nu_max)
         if raw is None:
@@ -268,14 +266,16 @@ class CACE(nn.Module):
             self.radial.kind,
         )
 
-    def edge_basis(self, geometry: Geometry) -> Edges:
-        """χ without its element factors: radial × cutoff × angular (Eq. 1)."""
+    def edge_basis(self, geometry: Geometry, with_products: bool = True) -> Edges:
+        """χ without its element factors: radial × cutoff × angular (Eq. 1), or the two of which it is the product."""
         vectors = geometry.vectors
         distances = torch.linalg.vector_norm(vectors, dim=-1)  # (E,)
         cutoff_factors = self.cutoff_function(distances)  # (E,)
         radial = self.radial(distances) * cutoff_factors.unsqueeze(-1)  # (E, n_rbf)
         angular = self.angular(vectors / (distances + 1e-9).unsqueeze(-1))  # (E, N_l)
-        basis = radial.unsqueeze(-1) * angular.unsqueeze(1)  # (E, n_rbf, N_l)
+        basis = radial[:0]
+        if with_products:
+            basis = radial.unsqueeze(-1) * angular.unsqueeze(1)  # (E, n_rbf, N_l)
         return Edges(
             geometry.senders, geometry.receivers, distances, cutoff_factors, basis, radial, angular
         )

@@ -23,7 +23,6 @@ FLOOR = 1e-6  # of Σ M A²; below it a feature does not occur in the sample and
 @torch.no_grad()
 def fit_scales(model: CACE, sample: Graph) -> None:
     """Scale the weights of ``model`` in place, so that its invariants on ``sample`` are of order one."""
-    l_max = int(model.atomic_basis.degree.max())
     for layer in (model.readout.linear, model.readout.network[-1]):
         if layer is not None:
             layer.weight.zero_()
@@ -33,7 +32,7 @@ def fit_scales(model: CACE, sample: Graph) -> None:
     edges = model.edge_basis(geometry)
 
     basis = model.atomic_basis(edges, atoms.sender, atoms.receiver)
-    model.atomic_basis.divide(_norms(basis, l_max))
+    model.atomic_basis.divide(_norms(basis, model.l_max))
     basis = model.atomic_basis(edges, atoms.sender, atoms.receiver)
     mixing = model.atomic_basis.mixing_weight
     for layer in model.layers:
@@ -43,7 +42,7 @@ def fit_scales(model: CACE, sample: Graph) -> None:
             term.start(basis, invariants, atoms)
             told = term.tell(basis, invariants, atoms)
             message = layer.norm * term.gather(told, edges, atoms, mixing)
-            term.divide(len(travelling) ** 0.5 * _norms(message, l_max))
+            term.divide(len(travelling) ** 0.5 * _norms(message, model.l_max))
         basis = layer(basis, invariants, edges, atoms, mixing)
 
 

@@ -66,12 +66,12 @@ class MessageLayer(nn.ModuleDict):
                 weights = self.with_ghosts(term.weigh(invariants, atoms), atoms)
             else:
                 assert basis is not None
-                if hasattr(term, "gather_by_kernels"):
+                if hasattr(term, "tell"):
                     told = self.with_ghosts(term.tell(basis, invariants, atoms), atoms)
-                    part = term.gather_by_kernels(told, geometry, self.norm)[: basis.shape[0]]
-                elif hasattr(term, "tell"):
-                    told = self.with_ghosts(term.tell(basis, invariants, atoms), atoms)
-                    part = self.norm * term.gather(told, edges, atoms, mixing_weight)
+                    if hasattr(term, "gather_by_kernels"):
+                        part = term.gather_by_kernels(told, geometry, self.norm)[: basis.shape[0]]
+                    else:
+                        part = self.norm * term.gather(told, edges, atoms, mixing_weight)
                 else:
                     part = term(basis)
                 rest = part if rest is None else rest + part

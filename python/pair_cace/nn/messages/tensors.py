@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...operations import tensor_message
 from ..angular import Triple, multinomial, triples, triples_up_to
-from ..atomic_basis import degree_of_each_triple, sum_over_neighbors
+from ..atomic_basis import degree_of_each_triple, low_frequencies_prevail, sum_over_neighbors
 from ..by_element import ElementLinear
 from ..edges import Atoms, Edges
 from ..free_basis import MixingByDegree
@@ -35,11 +35,8 @@ class TensorMessage(MessageTerm):
         super().__init__(settings)
         self.n_told, self.n_functions = settings.message_channels, settings.message_radial
         columns = self.n_told * self.n_functions
-        # Low frequencies prevail at the start: smooth radial functions generalise better.
-        order = torch.arange(1.0, settings.n_rbf + 1.0)
-        self.radial = nn.Parameter(
-            torch.randn(settings.n_rbf, settings.l_max + 1, columns) / order[:, None, None]
-        )
+        shape = (settings.n_rbf, settings.l_max + 1, columns)
+        self.radial = nn.Parameter(low_frequencies_prevail(torch.randn(shape), dim=0))
         self.n_elements, self.n_products = len(settings.elements), settings.n_products
         self.n_features = number_of_invariants(settings.l_max, settings.nu_max) * self.n_products
         self.register_buffer("degree", degree_of_each_triple(settings.l_max), persistent=False)

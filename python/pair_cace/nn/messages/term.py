@@ -48,7 +48,7 @@ class MessageTerm(nn.Module):
         False  # whether it trains beside compiled operations, with or without such kernels
     )
     takes_basis = True  # whether it is made of A
-    takes_edges = False  # whether it has no gather_by_kernels, but takes the ``Edges`` in its place
+    takes_edges = False  # whether it has no gather_by_kernels, but takes the ``Edges`` without their ``basis``
     goes_with_free_mixing = False  # whether it does without the mixing weights of layer 0
     member = ""  # its name in a layer, if that is not the registered one in lower case
 

@@ -22,11 +22,10 @@ class RadialBasis(nn.Module):
     """
 
     has_kernels = False  # whether the compiled operations know it (ops/kernels/radial_function.h)
-    number = 0  # its number there
 
     def __init__(self, settings: "ModelShape"):
         super().__init__()
-        self.kind = self.number  # TorchScript takes attributes of an object alone
+        self.kind = 0  # its number there
 
     def before_export(self) -> None:
         """What can be known before the model becomes TorchScript."""
