@@ -17,7 +17,8 @@ add_library(kernels_choice OBJECT ${kernel_folder}/kernels.cpp)
 set_target_properties(kernels_choice PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_sources(kernels INTERFACE $<TARGET_OBJECTS:kernels_choice>)
 foreach(instructions IN LISTS kernel_instructions)
-  add_library(kernels_${instructions} OBJECT ${kernel_folder}/instructions.cpp)
+  add_library(kernels_${instructions} OBJECT
+    ${kernel_folder}/instructions.cpp ${kernel_folder}/free_instructions.cpp)
   set_target_properties(kernels_${instructions} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_compile_definitions(kernels_${instructions} PRIVATE PAIR_CACE_INSTRUCTIONS=${instructions})
   # No -ffast-math: NaN must stay NaN. Vector types never cross the border of a file (-Wno-psabi).

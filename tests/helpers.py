@@ -47,11 +47,18 @@ KINDS = {
     "T2-tensors": dict(
         n_layers=2, messages=("scalars", "vectors"), message_channels=3, message_radial=1
     ),
+    "T2-free": dict(
+        mixing="free",
+        n_layers=2,
+        messages=("M", "scalars", "vectors"),
+        message_channels=5,
+        message_radial=3,
+    ),
     "no-linear-readout": dict(readout_linear=False, trainable_rbf=False, cutoff_exponent=2),
 }
 
 # Those that are CACE as it was published.
-PUBLISHED = [kind for kind in KINDS if kind != "free" and "tensors" not in kind]
+PUBLISHED = [kind for kind in KINDS if "free" not in kind and "tensors" not in kind]
 
 
 def settings_of(kind: str = "T0", **changes) -> Hyperparameters:

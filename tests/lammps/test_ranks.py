@@ -13,7 +13,8 @@ from systems import SYSTEMS
 from tolerances import AFTER_STEPS
 
 KINDS = [
-    "T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all", "T2-all by autograd", "tensors",
+    "T0", "M", "Ar", "Bchi", "Bchi-one-channel", "T2-Bchi", "T2-all", "T2-all by autograd",
+    "tensors", "T2-tensors", "T2-free",
 ]  # fmt: skip
 LAYOUTS = {"brick": "", "tiled": "comm_style tiled"}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.jit import ScriptModule
 
-from ..nn.by_kernels import potential_of, runs_compiled
+from ..nn.by_kernels import has_kernels_at, potential_of
 
 
 class ExportedModel(nn.Module):
@@ -28,7 +28,7 @@ class ExportedModel(nn.Module):
         return self.module(*edges)
 
     def evaluate(self, vectors: Tensor, *edges) -> tuple[Tensor, Tensor]:
-        if not (self.has_kernels and runs_compiled(vectors)):
+        if not (self.has_kernels and has_kernels_at(vectors, self.module)):
             return self.module.evaluate(vectors, *edges)
         if self.potential is None:
             self.potential = potential_of(self.module)

@@ -16,6 +16,16 @@ def runs_compiled(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" or (tensor.device.type == "cuda" and has_cuda_kernels())
 
 
+def has_kernels_at(vectors: Tensor, model: nn.Module) -> bool:
+    """Whether there are kernels for ``model``, whose terms all have some, where ``vectors`` are.
+
+    Freely mixed channels have them on a CPU only.
+    """
+    if model.atomic_basis.mixing_weight.dim() == 3:
+        return vectors.device.type == "cpu"
+    return runs_compiled(vectors)
+
+
 def named_weights(model: nn.Module) -> dict[str, Tensor]:
     """Weights, buffers and numbers of ``model``, by the names that exported files have for them."""
     found = dict(model.named_parameters()) | dict(model.named_buffers())

@@ -214,12 +214,10 @@ class ModelShape(BaseModel):
     @property
     def has_kernels(self) -> bool:
         """Whether `lmp` has kernels for the whole model."""
-        terms = (MESSAGES[kind] for kind in self.messages if self.n_layers > 0)
-        return (
-            self.has_operations
-            and self.mixing == "channelwise"
-            and all(term.has_kernels for term in terms)
-        )
+        terms = [MESSAGES[kind] for kind in self.messages if self.n_layers > 0]
+        if self.mixing == "free":
+            return self.has_operations and all(term.has_kernels_with_free_mixing for term in terms)
+        return self.has_operations and all(term.has_kernels for term in terms)
 
     @property
     def has_operations(self) -> bool:

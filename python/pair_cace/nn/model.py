@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..operations import mixed_basis, mixed_invariants, neighbor_sum
 from .angular import AngularBasis
-from .by_kernels import potential_of, runs_compiled
+from .by_kernels import has_kernels_at, potential_of, runs_compiled
 from .derivatives import gradient_of
 from .edges import Atoms, Edges, Geometry, no_edges
 from .elements import ElementEmbedding, ElementFactors, Elements
@@ -139,7 +139,7 @@ class CACE(nn.Module):
         The kernels go from edges to energies and back in one call; they store no features.
         """
         if not torch.jit.is_scripting():  # exported models: pair_cace.io.exported.ExportedModel
-            if self.compiled and self.has_kernels and runs_compiled(vectors):
+            if self.compiled and self.has_kernels and has_kernels_at(vectors, self):
                 potential = potential_of(self)
                 return potential.evaluate(vectors, senders, receivers, species, n_atoms)
         vectors = vectors.detach().requires_grad_(True)

@@ -1,6 +1,5 @@
 #include "loaded_model.h"
 #include "model_format.h"
-#include "ops/cuda/cuda_kernels.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
@@ -106,9 +105,12 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
 
   module.eval();
   loaded_ = std::make_unique<Loaded>(Loaded{std::move(info), device, std::move(module), std::nullopt});
-  if (!loaded_->info.has_kernels || (device.is_cuda() && !has_cuda_kernels())) return;
+  if (!loaded_->info.has_kernels) return;
   try {
-    loaded_->potential.emplace(NamedWeights(loaded_->module));
+    const NamedWeights weights(loaded_->module);
+    if (!has_kernels(weights)) return;
+    loaded_->potential.emplace(weights);
+    loaded_->info.values_per_ghost = static_cast<int>(loaded_->potential->values_per_ghost());
   } catch (const c10::Error &error) {
     throw std::runtime_error("the weights in " + path + " do not make a model (" + error.what_without_backtrace() +
                              "); export it again");

@@ -18,7 +18,7 @@ LoadedPotential::LoadedPotential(const NamedWeights &weights)
   receiver_ = weights.has("receiver_embedding.weight") ? embedding("receiver_embedding.weight") : sender_;
   if (weights.has("repulsion.switch.cutoff"))
     repulsion_ = {weights.number("repulsion.switch.cutoff"), weights.integer("repulsion.switch.exponent")};
-  potential_ = Potential::with(ModelWeights::of(weights));
+  potential_ = Potential::of(weights);
 }
 
 Surroundings LoadedPotential::surroundings(const EdgeTensors &edges) const
@@ -32,7 +32,8 @@ Surroundings LoadedPotential::surroundings(const EdgeTensors &edges) const
           edges.receivers,
           edges.first_edge,
           sender,
-          receiver};
+          receiver,
+          edges.species};
 }
 
 std::tuple<Tensor, Tensor> LoadedPotential::evaluate(const EdgeTensors &edges, GhostExchange *exchange) const

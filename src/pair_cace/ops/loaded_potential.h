@@ -28,6 +28,8 @@ class [[gnu::visibility("default")]] LoadedPotential {
   // Invariants, (n_atoms, n_radial, N_B, C, T+1).
   Tensor features(const EdgeTensors &edges, GhostExchange *exchange) const;
 
+  int64_t values_per_ghost() const { return potential_->values_per_ghost(); }    // the most that are told at once
+
  private:
   Surroundings surroundings(const EdgeTensors &edges) const;
 

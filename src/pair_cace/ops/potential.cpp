@@ -307,29 +307,26 @@ template <class Real> class Recursion {
   std::vector<Layer<Real>> layers_;
 };
 
-void check_shapes(const Surroundings &atoms, const ModelWeights &model, bool exchanges)
-{
-  check_vectors("evaluate", atoms.vectors, atoms.senders, atoms.receivers);
-  check_same_type("evaluate", {model.mixing, atoms.vectors, atoms.sender, atoms.receiver});
-  TORCH_CHECK(atoms.sender.dim() == 2 && atoms.receiver.dim() == 2 && atoms.sender.size(1) == model.n_basis &&
-                  atoms.receiver.size(1) == model.n_basis && atoms.n_atoms() <= atoms.n_senders(),
-              "evaluate: expected embeddings of length ", model.n_basis,
-              " of senders, and of receivers among them, got ", atoms.sender.sizes(), " and ", atoms.receiver.sizes());
-  TORCH_CHECK(model.n_layers() == 0 || atoms.n_senders() == atoms.n_atoms() || exchanges,
-              "message passing: expected every sender to be an atom that receives, got ",
-              atoms.n_senders() - atoms.n_atoms(), " that only send");
-  if (!atoms.first_edge.defined()) check_indices("evaluate", atoms.senders, atoms.n_senders());
-}
-
 template <class Real> class PotentialOf final : public Potential {
  public:
   explicit PotentialOf(const ModelWeights &weights) : weights_(weights, kernels_for<Real>(weights.mixing)) {}
+
+  int64_t values_per_ghost() const override
+  {
+    const ModelWeights &model = weights_.model;
+    int64_t most = 0;
+    for (int64_t t = 0; t < model.n_layers(); ++t) most = std::max(most, model.n_degrees * model.n_columns(t));
+    for (const MessageLayerWeights &layer : model.messages)
+      for (const auto &message : layer.of_basis)
+        if (message->travels()) most = std::max(most, model.n_radial() * model.basis.n_angular() * model.n_channels());
+    return most;
+  }
 
   std::tuple<Tensor, Tensor> evaluate(const Surroundings &atoms, GhostExchange *exchange) const override
   {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     const c10::DeviceGuard on_device(atoms.vectors.device());
-    check_shapes(atoms, weights_.model, exchange);
+    check(atoms, exchange);
     return Recursion<Real>(weights_, atoms, exchange, false).energies_and_gradient();
   }
 
@@ -337,19 +334,57 @@ template <class Real> class PotentialOf final : public Potential {
   {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     const c10::DeviceGuard on_device(atoms.vectors.device());
-    check_shapes(atoms, weights_.model, exchange);
+    check(atoms, exchange);
     return Recursion<Real>(weights_, atoms, exchange, true).features();
   }
 
  private:
+  void check(const Surroundings &atoms, bool exchanges) const
+  {
+    const ModelWeights &model = weights_.model;
+    check_surroundings(atoms, model.mixing, model.n_basis, model.n_basis, model.n_layers() > 0, exchanges);
+  }
+
   ArrangedWeights<Real> weights_;
 };
 
 }    // namespace
 
-std::unique_ptr<Potential> Potential::with(const ModelWeights &weights)
+void check_surroundings(const Surroundings &atoms, const Tensor &like, int64_t n_basis, int64_t n_of_receiver,
+                        bool has_messages, bool exchanges)
+{
+  check_vectors("evaluate", atoms.vectors, atoms.senders, atoms.receivers);
+  check_same_type("evaluate", {like, atoms.vectors, atoms.sender, atoms.receiver});
+  TORCH_CHECK(atoms.sender.dim() == 2 && atoms.receiver.dim() == 2 && atoms.sender.size(1) == n_basis &&
+                  atoms.receiver.size(1) == n_of_receiver && atoms.n_atoms() <= atoms.n_senders(),
+              "evaluate: expected embeddings of length ", n_basis, " of senders, and of length ", n_of_receiver,
+              " of receivers among them, got ", atoms.sender.sizes(), " and ", atoms.receiver.sizes());
+  TORCH_CHECK(!has_messages || atoms.n_senders() == atoms.n_atoms() || exchanges,
+              "message passing: expected every sender to be an atom that receives, got ",
+              atoms.n_senders() - atoms.n_atoms(), " that only send");
+  if (!atoms.first_edge.defined()) check_indices("evaluate", atoms.senders, atoms.n_senders());
+}
+
+namespace {
+
+bool mixes_freely(const NamedWeights &weights)
+{
+  return weights.tensor("atomic_basis.mixing_weight").dim() == 3;    // (L+1, in, P)
+}
+
+}    // namespace
+
+bool has_kernels(const NamedWeights &weights)
+{
+  const bool is_on_gpu = weights.tensor("atomic_basis.mixing_weight").is_cuda();
+  return !is_on_gpu || (has_cuda_kernels() && !mixes_freely(weights));
+}
+
+std::unique_ptr<Potential> Potential::of(const NamedWeights &named)
 {
   at::AutoDispatchBelowADInplaceOrView below_autograd;
+  if (mixes_freely(named)) return free_potential(named);
+  const ModelWeights weights = ModelWeights::of(named);
   weights.check();
   if (weights.mixing.scalar_type() == at::kFloat) return std::make_unique<PotentialOf<float>>(weights);
   return std::make_unique<PotentialOf<double>>(weights);

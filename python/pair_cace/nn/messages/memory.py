@@ -13,6 +13,7 @@ class MemoryMessage(MessageTerm):
     """A_M = m^(l)_{n',c} · A^t; m starts at 0.25."""
 
     has_kernels = True
+    has_kernels_with_free_mixing = True
     has_operations = True
     goes_with_free_mixing = True
     member = "memory"

@@ -28,6 +28,7 @@ class TensorMessage(MessageTerm):
     """
 
     has_operations = True
+    has_kernels_with_free_mixing = True
     takes_edges = True
     goes_with_free_mixing = True
 
@@ -114,9 +115,11 @@ class VectorMessage(TensorMessage):
             for a, there in enumerate(above[k]):
                 if there is not None:
                     lower[k, 3 * there + a] = 1.0
-                    upper[there, 3 * k + a] = multinomial(triple) / multinomial(order[there])
+                    upper[there, 3 * k + a] = multinomial(triple)
         self.register_buffer("lower", lower, persistent=False)  # (N_l, N_l × 3)
         self.register_buffer("upper", upper, persistent=False)
+        weights = torch.tensor([[float(multinomial(triple))] for triple in order])
+        self.register_buffer("multinomials", weights, persistent=False)  # (N_l, 1)
         # v as products of rows of A: (𝐜, 𝐜+e_α), and what they add up to, (products, 3 (L−1))
         products = [
             (index[c], above[index[c]][a], 3 * (k - 1) + a, float(multinomial(c)))
@@ -149,7 +152,8 @@ class VectorMessage(TensorMessage):
     @torch.jit.export
     def gather(self, told: Tensor, edges: Edges, atoms: Atoms, mixing_weight: Tensor) -> Tensor:
         summed = self.sum_of_neighbors(told, edges, atoms.composition.shape[0]).flatten(1, 2)
-        lower, upper = torch.matmul(self.lower, summed), torch.matmul(self.upper, summed)
+        lower = torch.matmul(self.lower, summed)
+        upper = torch.matmul(self.upper, summed) / self.multinomials
         return self.mixing_lower(lower) + self.mixing_upper(upper)
 
     def start(self, basis: Tensor, invariants: Tensor, atoms: Atoms) -> None:

@@ -44,6 +44,9 @@ class MessageTerm(nn.Module):
     # operations would end up in portable models.
     __constants__ = ["portable", "compiled"]
     has_kernels = False  # whether `lmp` has kernels for it
+    has_kernels_with_free_mixing = (
+        False  # whether it has them (on a CPU) between freely mixed channels
+    )
     has_operations = (
         False  # whether it trains beside compiled operations, with or without such kernels
     )

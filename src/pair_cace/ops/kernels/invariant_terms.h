@@ -87,33 +87,6 @@ template <int capacity> struct InvariantTerms {
     t.coefficient = coefficient;
     term[n_terms++] = t;
   }
-
-  struct Powers {
-    int x = 0, y = 0, z = 0;
-  };
-
-  static constexpr Powers powers(int k)
-  {
-    int at = 0;
-    for (int l = 0; l <= max_degree; ++l)
-      for (int lx = l; lx >= 0; --lx)
-        for (int ly = l - lx; ly >= 0; --ly, ++at)
-          if (at == k) return {lx, ly, l - lx - ly};
-    return {};
-  }
-
-  static constexpr int plus(int a, int b)
-  {
-    const Powers p = powers(a), q = powers(b);
-    return AngularSteps::place(p.x + q.x, p.y + q.y, p.z + q.z);
-  }
-
-  static constexpr int multinomial(int k)
-  {
-    constexpr int factorial[] = {1, 1, 2, 6, 24, 120, 720, 5040, 40320};
-    const Powers p = powers(k);
-    return factorial[p.x + p.y + p.z] / (factorial[p.x] * factorial[p.y] * factorial[p.z]);
-  }
 };
 
 }    // namespace PAIR_CACE_INSTRUCTIONS
