@@ -35,6 +35,7 @@ KINDS = {
     "T2-all": dict(n_layers=2, messages=("M", "Ar", "Bchi"), l_max=3),
     "one-embedding": dict(n_layers=1, embed_receiver_nodes=False, messages=("M", "Ar", "Bchi")),
     "zbl": dict(zbl_cutoff=2.0),
+    "stretched": dict(radial="stretched_bessel", n_layers=1),
     "free": dict(mixing="free", n_radial=2),
     "tensors": dict(
         mixing="free",
@@ -53,12 +54,14 @@ KINDS = {
         messages=("M", "scalars", "vectors"),
         message_channels=5,
         message_radial=3,
+        radial="stretched_bessel",
+        radial_length=1.3,
     ),
     "no-linear-readout": dict(readout_linear=False, trainable_rbf=False, cutoff_exponent=2),
 }
 
 # Those that are CACE as it was published.
-PUBLISHED = [kind for kind in KINDS if "free" not in kind and "tensors" not in kind]
+PUBLISHED = [kind for kind in KINDS if not set(kind.split("-")) & {"free", "tensors", "stretched"}]
 
 
 def settings_of(kind: str = "T0", **changes) -> Hyperparameters:

@@ -19,7 +19,7 @@ from helpers import settings_of
 from pair_cace.data.graph import Graph
 from systems import SYSTEMS
 graph = Graph.of(SYSTEMS["molecule"](), t.CUTOFF)
-for kind in ("T0", "Bchi", "T2-all", "nu4", "Bchi-one-weight", "Bchi-hidden", "one-embedding"):
+for kind in ("T0", "Bchi", "T2-all", "nu4", "Bchi-one-weight", "Bchi-hidden", "one-embedding", "stretched"):
     for dtype in t.DTYPES:
         t.assert_both_ways_agree(settings_of(kind), graph, dtype)
 print(torch.ops.pair_cace.instructions())

@@ -44,6 +44,10 @@ PHASES = [{"epochs": 3}]
             {"model.n_layers": 1, "model.messages": ["vectors"], "model.l_max": 0},
             "the message vectors needs an l_max of 1 or more, got 0",
         ),
+        (
+            {"model.size": "huge"},
+            "model.size: Input should be 'small', 'medium' or 'large', got 'huge'",
+        ),
         ({"model.avg_num_neighbors": 0}, "expected 'auto' or a number above 0"),
         ({"training.phases": []}, "training.phases"),
         (
@@ -164,6 +168,15 @@ def test_overrides(config_file):
     ]:
         with pytest.raises(CaceError, match=message):
             load_config(config_file(), [override])
+
+
+def test_a_size_fills_in_what_is_not_given(config_file):
+    config = load_config(
+        config_file(), ["model.size=small", "model.l_max=1", "model.message_radial=3"]
+    )
+    settings = config.model.hyperparameters(["H", "O"], 20.0)
+    assert settings.mixing == "free" and settings.has_kernels
+    assert (settings.l_max, settings.message_radial, settings.message_channels) == (1, 3, 16)
 
 
 # Parameters of the published models that the templates describe.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..operations import Potential, has_cuda_kernels
 
 # Attributes of modules that kernels ask for; a term that has others keeps them in buffers.
-NUMBERS = ("cutoff", "exponent", "nu_max", "norm", "n_degrees", "kind")
+NUMBERS = ("cutoff", "exponent", "nu_max", "norm", "n_degrees", "kind", "length")
 
 
 def runs_compiled(tensor: Tensor) -> bool:

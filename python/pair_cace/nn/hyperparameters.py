@@ -55,6 +55,13 @@ class ModelShape(BaseModel):
         6, ge=2, le=12, description="p of the polynomial that goes to 0 at the cutoff"
     )
     radial: NameOf(RADIAL_BASES) = Field("bessel", description="name of the radial basis")
+    radial_length: float = Field(
+        2.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="ρ of stretched_bessel, the distance on which it resolves less and less",
+        json_schema_extra=unit("Å"),
+    )
     n_rbf: int = Field(6, ge=1, description="number of raw radial functions")
     trainable_rbf: bool = Field(True, description="train the Bessel frequencies")
     n_radial: int = Field(12, ge=1, description="number of mixed radial functions")

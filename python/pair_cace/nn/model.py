@@ -264,6 +264,7 @@ class CACE(nn.Module):
             self.l_max,
             n_atoms,
             self.radial.kind,
+            self.radial.length,
         )
 
     def edge_basis(self, geometry: Geometry, with_products: bool = True) -> Edges:

@@ -29,6 +29,7 @@ from ..nn.hyperparameters import ModelShape, unit
 from ..quantities import OF_ENERGY
 from ..registry import NameOf
 from .losses import LOSSES
+from .model_sizes import SizeName, filled_in
 
 UserPath = Annotated[pathlib.Path, AfterValidator(pathlib.Path.expanduser)]  # ~ is the home
 
@@ -170,6 +171,11 @@ class DataSection(_Section):
 class ModelSection(ModelShape):
     """Shape of the model; the elements come from the data."""
 
+    size: SizeName | None = key(
+        None,
+        "freely mixed channels and messages of scalars and vectors, small, medium or large: values for "
+        "all keys below but the cutoff that are not given",
+    )
     avg_num_neighbors: float | Literal["auto"] = key(
         "auto",
         "messages are divided by its square root; 'auto': the mean number of "
@@ -178,10 +184,15 @@ class ModelSection(ModelShape):
 
     def hyperparameters(self, elements: Iterable[str], mean_neighbors: float) -> Hyperparameters:
         """The settings of a model for ``elements``."""
-        values = self.model_dump() | {"elements": tuple(elements)}
+        values = self.model_dump(exclude={"size"}) | {"elements": tuple(elements)}
         if values["avg_num_neighbors"] == "auto":
             values["avg_num_neighbors"] = max(1.0, round(mean_neighbors, 1))
         return Hyperparameters(**values)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_fills_in(cls, given: Any) -> Any:
+        return filled_in(given)
 
     @field_validator("avg_num_neighbors")
     @classmethod

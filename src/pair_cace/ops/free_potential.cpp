@@ -30,9 +30,9 @@ template <class Real> class FreeRecursion {
         factor_(filled_up(atoms.receiver, 1, model.P)),
         by_receiver_(atoms.first_edge.defined() ? GroupedEdges::of_first(atoms.first_edge)
                                                 : GroupedEdges("evaluate", atoms.receivers, n_atoms_)),
-        shares_(n_atoms_, atoms_of_block, multiply_adds(), atoms.vectors),
-        totals_(table(n_atoms_, model.n_totals())), grad_totals_(table(n_atoms_, model.n_totals())),
-        energies_(table(n_atoms_, 1)), grad_vectors_(at::zeros_like(atoms.vectors))
+        shares_(n_atoms_, atoms_of_block, multiply_adds(), atoms.vectors), totals_(table(n_atoms_, model.n_totals())),
+        grad_totals_(table(n_atoms_, model.n_totals())), energies_(table(n_atoms_, 1)),
+        grad_vectors_(at::zeros_like(atoms.vectors))
   {
     slots_.reserve(n_atoms_);
     const int64_t *numbers = atoms.species.const_data_ptr<int64_t>();
@@ -131,7 +131,7 @@ template <class Real> class FreeRecursion {
   int64_t multiply_adds() const
   {
     return atoms_.senders.size(0) * n_angular_ * model_.basis.n_rbf * model_.n_basis +
-        n_atoms_ * n_angular_ * model_.n_products * 64;
+           n_atoms_ * n_angular_ * model_.n_products * 64;
   }
 
   template <class Body> void for_blocks(const Body &body) const
@@ -168,8 +168,7 @@ template <class Real> class FreeRecursion {
     }
     ProductChannels<Real> channels = channels_of(t, block, basis);
     channels.invariants = room(block.invariants, block.n * n_invariants_ * model_.P);
-    if (!is_last && model_.messages[t].has_vectors)
-      channels.vectors = room(block.vectors, block.n * 3 * L_ * model_.P);
+    if (!is_last && model_.messages[t].has_vectors) channels.vectors = room(block.vectors, block.n * 3 * L_ * model_.P);
     kernels_.channels(channels, 0, block.n);
 
     model_.first[t].values({0, block.n}, invariants(channels.invariants), rows_of(totals_, block), t > 0);
@@ -181,8 +180,7 @@ template <class Real> class FreeRecursion {
            int64_t skipped_by_last, Real *to) const
   {
     for (int l = 0; l <= L_; ++l)
-      matrices[l].values(of_degree(l, block),
-                         {from + place(l, width, skipped_by_last), n_angular_ * width, width},
+      matrices[l].values(of_degree(l, block), {from + place(l, width, skipped_by_last), n_angular_ * width, width},
                          {to + place(l, model_.P, 0), n_features(), model_.P});
   }
 
@@ -291,8 +289,8 @@ template <class Real> class FreeRecursion {
   {
     const bool is_last = t == model_.n_layers();
     const bool says = !is_last && model_.messages[t].travels();
-    ProductChannels<Real> channels =
-        channels_of(t, block, is_last ? block.basis.data() : data_of<Real>(between_[t].basis) + block.first * n_features());
+    ProductChannels<Real> channels = channels_of(
+        t, block, is_last ? block.basis.data() : data_of<Real>(between_[t].basis) + block.first * n_features());
     Real *grad_invariants = room(block.grad_invariants, block.n * n_invariants_ * model_.P);
     model_.first[t].gradient({0, block.n}, rows_of(grad_totals_, block), invariants(grad_invariants));
     if (says) {
@@ -345,7 +343,8 @@ template <class Real> class FreeRecursion {
     sort_by_element(block);
     for (size_t s = 0; s < elements_.size(); ++s) {
       const SaysOfElement<Real> &says = *between.says[s];
-      says.of_invariants.gradient(of_slot(block, s, 1), {gates.grad_said, width}, invariants(block.grad_invariants.data()),
+      says.of_invariants.gradient(of_slot(block, s, 1), {gates.grad_said, width},
+                                  invariants(block.grad_invariants.data()),
                                   /*adds=*/true);
       if (gates.has_vectors)
         says.of_vectors.gradient(of_slot(block, s, 3), {gates.grad_said + gates.n_linear(), width, model_.M},
@@ -402,10 +401,7 @@ template <class Real> class FreeRecursion {
     return channels;
   }
 
-  Gates<Real> gates(int t) const
-  {
-    return {model_.M, model_.messages[t].has_scalars, model_.messages[t].has_vectors};
-  }
+  Gates<Real> gates(int t) const { return {model_.M, model_.messages[t].has_scalars, model_.messages[t].has_vectors}; }
 
   Gates<Real> gates_of(int t, const Block &block) const
   {

@@ -55,8 +55,18 @@ template <class Real> PackedMatrix<Real>::PackedMatrix(const Tensor &weight, con
 template <class Real>
 void PackedMatrix<Real>::values(const Groups &groups, Rows<const Real> x, Rows<Real> y, bool adds) const
 {
-  const RowProduct<Real> task{n_rows_,   n_out_,  data_of<Real>(weight_), data_of<Real>(bias_), groups.order, groups.rows,
-                              x.first, x.group, x.row,                  y.first,              y.group,      y.row,
+  const RowProduct<Real> task{n_rows_,
+                              n_out_,
+                              data_of<Real>(weight_),
+                              data_of<Real>(bias_),
+                              groups.order,
+                              groups.rows,
+                              x.first,
+                              x.group,
+                              x.row,
+                              y.first,
+                              y.group,
+                              y.row,
                               adds};
   free_kernels<Real>().product(task, groups.begin, groups.end);
 }
@@ -64,9 +74,9 @@ void PackedMatrix<Real>::values(const Groups &groups, Rows<const Real> x, Rows<R
 template <class Real>
 void PackedMatrix<Real>::gradient(const Groups &groups, Rows<const Real> grad_y, Rows<Real> grad_x, bool adds) const
 {
-  const RowProduct<Real> task{n_out_,       n_in_,        data_of<Real>(turned_), nullptr,      groups.order,
-                              groups.rows,  grad_y.first, grad_y.group,           grad_y.row,   grad_x.first,
-                              grad_x.group, grad_x.row,   adds};
+  const RowProduct<Real> task{
+      n_out_,       n_in_,      data_of<Real>(turned_), nullptr,      groups.order, groups.rows, grad_y.first,
+      grad_y.group, grad_y.row, grad_x.first,           grad_x.group, grad_x.row,   adds};
   free_kernels<Real>().product(task, groups.begin, groups.end);
 }
 
@@ -89,12 +99,7 @@ template <class Real> FreeWeights<Real>::FreeWeights(const NamedWeights &weights
   n_products = static_cast<int>(table.size(2));
   n_radial = n_products / (n_basis * n_basis);
   P = static_cast<int>(whole_vectors(n_products, lanes));
-  basis = {static_cast<int>(table.size(0) - 1),
-           static_cast<int>(frequencies.size(0)),
-           weights.number("cutoff_function.cutoff"),
-           weights.integer("cutoff_function.exponent"),
-           weights.number("radial.prefactor"),
-           radial_kind(weights.has("radial.kind") ? weights.integer("radial.kind") : 0)};
+  basis = basis_of(weights);
   TORCH_CHECK(1 <= nu_max && nu_max <= 4 && basis.l_max <= max_degree,
               "evaluate: expected nu_max from 1 to 4 and l_max up to ", max_degree, ", got ", nu_max, " and ",
               basis.l_max);
@@ -113,7 +118,9 @@ template <class Real> FreeWeights<Real>::FreeWeights(const NamedWeights &weights
   has_linear = !linear.empty();
   n_hidden = static_cast<int>(whole_vectors(network[0].size(0), lanes));
   for (int64_t t = 0; t < n_times; ++t) {    // t is the fastest index of a feature
-    const auto of_layer = [&](const Tensor &weight) { return by_channel(weight.slice(1, t, std::nullopt, n_times).contiguous()); };
+    const auto of_layer = [&](const Tensor &weight) {
+      return by_channel(weight.slice(1, t, std::nullopt, n_times).contiguous());
+    };
     Tensor weight = filled_up(of_layer(network[0]), 0, n_hidden), bias = filled_up(network[1], 0, n_hidden);
     if (has_linear) {
       weight = at::cat({weight, of_layer(linear[0])});
@@ -182,8 +189,7 @@ FreeMessage<Real> FreeWeights<Real>::read_message(const NamedWeights &weights, c
   return message;
 }
 
-template <class Real>
-const SaysOfElement<Real> &FreeWeights<Real>::says(int t, int64_t atomic_number) const
+template <class Real> const SaysOfElement<Real> &FreeWeights<Real>::says(int t, int64_t atomic_number) const
 {
   const std::lock_guard lock(one_at_a_time_);
   std::unique_ptr<const SaysOfElement<Real>> &found = says_[{t, atomic_number}];

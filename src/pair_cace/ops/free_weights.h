@@ -40,7 +40,10 @@ template <class Real> class PackedMatrix {
   // (n_in, n_out) and (n_out,), which may be undefined.
   PackedMatrix(const Tensor &weight, const Tensor &bias);
 
-  int n_in() const { return n_in_; }      // of the gradient by x: whole vectors, of which x itself needs no more than it has
+  int n_in() const
+  {
+    return n_in_;
+  }    // of the gradient by x: whole vectors, of which x itself needs no more than it has
   int n_out() const { return n_out_; }    // of y, whole vectors
 
   void values(const Groups &groups, Rows<const Real> x, Rows<Real> y, bool adds = false) const;
@@ -59,9 +62,10 @@ template <class Real> struct SaysOfElement {
 
 template <class Real> struct FreeMessage {
   bool has_scalars = false, has_vectors = false;
-  Tensor memory;                              // (L+1, P), or undefined
-  Tensor radial;                              // as in TensorSum
-  std::vector<PackedMatrix<Real>> mixing;     // of every degree, of the columns of `TensorSum` that it has; with the norm
+  Tensor memory;    // (L+1, P), or undefined
+  Tensor radial;    // as in TensorSum
+  std::vector<PackedMatrix<Real>>
+      mixing;    // of every degree, of the columns of `TensorSum` that it has; with the norm
   Tensor scalars, scalars_bias, vector_gates, vector_gates_bias, vectors;    // of every trained element
 
   bool travels() const { return has_scalars || has_vectors; }

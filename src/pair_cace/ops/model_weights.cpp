@@ -31,12 +31,7 @@ ModelWeights ModelWeights::of(const NamedWeights &weights)
   model.n_basis = weights.tensor("sender_embedding.weight").size(1);
   model.frequencies = weights.tensor("radial.frequencies");
   model.mixing = weights.tensor("atomic_basis.mixing_weight");
-  model.basis = {static_cast<int>(model.mixing.size(0) - 1),
-                 static_cast<int>(model.frequencies.size(0)),
-                 weights.number("cutoff_function.cutoff"),
-                 weights.integer("cutoff_function.exponent"),
-                 weights.number("radial.prefactor"),
-                 radial_kind(weights.has("radial.kind") ? weights.integer("radial.kind") : 0)};
+  model.basis = basis_of(weights);
   model.readout = weights.network("readout.network");
   model.linear = weights.network("readout.linear");
   model.nu_max = weights.integer("nu_max");

@@ -42,4 +42,19 @@ Tensors NamedWeights::network(const std::string &name) const
   return found;
 }
 
+Basis basis_of(const NamedWeights &weights)
+{
+  // What older files do not say
+  const auto otherwise_0 = [&](const char *name) { return weights.has(name) ? weights.number(name) : 0.0; };
+  Basis basis;
+  basis.l_max = static_cast<int>(weights.tensor("atomic_basis.mixing_weight").size(0) - 1);
+  basis.n_rbf = static_cast<int>(weights.tensor("radial.frequencies").size(0));
+  basis.cutoff = weights.number("cutoff_function.cutoff");
+  basis.exponent = weights.integer("cutoff_function.exponent");
+  basis.prefactor = weights.number("radial.prefactor");
+  basis.length = otherwise_0("radial.length");
+  basis.radial = radial_kind(static_cast<int64_t>(otherwise_0("radial.kind")), basis.length);
+  return basis;
+}
+
 }    // namespace pair_cace

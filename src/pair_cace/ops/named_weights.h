@@ -37,4 +37,7 @@ class [[gnu::visibility("default")]] NamedWeights {
   std::unordered_map<std::string, Tensor> values_;
 };
 
+// The basis of the edges. Raises c10::Error if its kind is not known.
+Basis basis_of(const NamedWeights &weights);
+
 }    // namespace pair_cace

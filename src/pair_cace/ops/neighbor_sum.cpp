@@ -87,7 +87,7 @@ class NeighborSumOperation : public Operation {
 
 Tensor neighbor_sum(const Tensor &vectors, const Tensor &senders, const Tensor &receivers, const Tensor &weights,
                     const Tensor &frequencies, double prefactor, double cutoff, int64_t exponent, int64_t l_max,
-                    int64_t n_atoms, int64_t radial)
+                    int64_t n_atoms, int64_t radial, double length)
 {
   check_vectors("neighbor_sum", vectors, senders, receivers);
   TORCH_CHECK(0 <= l_max && l_max <= max_degree, "neighbor_sum: expected l_max from 0 to ", max_degree, ", got ",
@@ -99,9 +99,13 @@ Tensor neighbor_sum(const Tensor &vectors, const Tensor &senders, const Tensor &
               frequencies.sizes());
   check_same_type("neighbor_sum", {vectors, weights, frequencies});
   check_indices("neighbor_sum", senders, weights.size(0));
-  const Basis basis{
-      static_cast<int>(l_max), static_cast<int>(frequencies.size(0)), cutoff, static_cast<int>(exponent), prefactor,
-      radial_kind(radial)};
+  const Basis basis{static_cast<int>(l_max),
+                    static_cast<int>(frequencies.size(0)),
+                    cutoff,
+                    static_cast<int>(exponent),
+                    prefactor,
+                    radial_kind(radial, length),
+                    length};
   return differentiable(c10::make_intrusive<NeighborSumOperation>(basis, senders.contiguous(), receivers.contiguous(),
                                                                   n_atoms),
                         {vectors.contiguous(), weights.contiguous(), frequencies.contiguous(), {}});
@@ -113,6 +117,6 @@ TORCH_LIBRARY_FRAGMENT(pair_cace, library)
 {
   library.def("neighbor_sum(Tensor vectors, Tensor senders, Tensor receivers, Tensor weights, "
               "Tensor frequencies, float prefactor, float cutoff, int exponent, int l_max, "
-              "int n_atoms, int radial=0) -> Tensor",
+              "int n_atoms, int radial=0, float length=0.0) -> Tensor",
               neighbor_sum);
 }

@@ -58,11 +58,15 @@ void check_vectors(const char *operation, const Tensor &vectors, const Tensor &s
               " and ", receivers.numel());
 }
 
-RadialKind radial_kind(int64_t number)
+RadialKind radial_kind(int64_t number, double length)
 {
-  TORCH_CHECK(number == static_cast<int64_t>(RadialKind::bessel), "expected radial functions of kind 0 (Bessel), got ",
-              number, "; a newer version of pair_cace may know them");
-  return static_cast<RadialKind>(number);
+  const auto kind = static_cast<RadialKind>(number);
+  TORCH_CHECK(kind == RadialKind::bessel || kind == RadialKind::stretched_bessel,
+              "expected radial functions of kind 0 (Bessel) or 1 (stretched), got ", number,
+              "; a newer version of pair_cace may know them");
+  TORCH_CHECK(kind == RadialKind::bessel || length > 0.0,
+              "expected a positive length of stretched radial functions, got ", length);
+  return kind;
 }
 
 void check_same_type(const char *operation, std::initializer_list<Tensor> tensors)

@@ -26,6 +26,8 @@ MODELS = {
     "T2-four": ("T2-all", dict(elements=FOUR, cutoff=2.7), "float64"),
     "zbl": ("zbl", {}, "float64"),
     "tensors-four": ("tensors", dict(elements=FOUR), "float64"),
+    "free-two-layers": ("T2-free", {}, "float64"),
+    "tensors-single": ("tensors", {}, "float32"),
     "T0-single": ("T0", dict(elements=FOUR), "float32"),
     "T2-single": ("T2-all", {}, "float32"),
 }

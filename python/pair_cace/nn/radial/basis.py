@@ -26,6 +26,7 @@ class RadialBasis(nn.Module):
     def __init__(self, settings: "ModelShape"):
         super().__init__()
         self.kind = 0  # its number there
+        self.length = 0.0  # and its length in Å, if it has one
 
     def before_export(self) -> None:
         """What can be known before the model becomes TorchScript."""

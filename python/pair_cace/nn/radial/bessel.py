@@ -38,3 +38,26 @@ class BesselBasis(RadialBasis):
         """(E,) distances in Å to (E, n_rbf)."""
         r = distances.unsqueeze(-1)
         return self.prefactor * torch.sin(self.frequencies * r) / r
+
+
+class StretchedBesselBasis(BesselBasis):
+    """R_n(r) = sqrt(2/r_c) · sin(ω_n s(r))/r with s = r_c (1 − exp(−r/ρ)) / (1 − exp(−r_c/ρ)), ρ = ``radial_length``.
+
+    As ``BesselBasis``, but short distances are resolved finer than long ones, where atoms feel each other less.
+    """
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        self.kind = 1
+        self.length = float(settings.radial_length)
+        self.cutoff = float(settings.cutoff)
+
+    def forward(self, distances: Tensor) -> Tensor:
+        """(E,) distances in Å to (E, n_rbf)."""
+        scale = self.cutoff / -math.expm1(-self.cutoff / self.length)
+        stretched = -torch.expm1(distances / -self.length) * scale
+        return (
+            self.prefactor
+            * torch.sin(self.frequencies * stretched.unsqueeze(-1))
+            / distances.unsqueeze(-1)
+        )

@@ -46,8 +46,10 @@ __global__ void __launch_bounds__(128) neighbor_sum(NeighborSum<RealOf<T>> task,
         Edge<T> edge;
         edge.load(task.vectors, at, task.basis.cutoff, task.basis.exponent);
         make_angular<L>(l_max, edge.direction, angular + e * n_angular);
+        const RadialDistance<T> distance = radial_distance<T>(task.basis, edge);
         for (int k = 0; k < n_rbf; ++k)
-          radial[e * n_rbf + k] = radial_function<false, T>(task.basis, number<T>(task.frequencies, k), edge).value;
+          radial[e * n_rbf + k] =
+              radial_function<false, T>(task.basis, number<T>(task.frequencies, k), distance, edge).value;
         place_of_weights[e] = task.senders[at] * task.row();
       }
       __syncthreads();
@@ -116,8 +118,9 @@ __global__ void __launch_bounds__(128)
       T angular[room_for_angular<L>], grad_angular[room_for_angular<L>];
       make_angular<L>(l_max, edge.direction, angular);
       for_angular<L>(l_max, [&](const AngularIndex &at) { grad_angular[at.k] = zero<T>(); });
+      const RadialDistance<T> distance = radial_distance<T>(task.basis, edge);
       for (int n = 0; n < n_rbf; ++n) {
-        const auto of_n = radial_function<true, T>(task.basis, number<T>(task.frequencies, n), edge);
+        const auto of_n = radial_function<true, T>(task.basis, number<T>(task.frequencies, n), distance, edge);
         radial[mine(n)] = of_n.value;
         slope[mine(n)] = of_n.slope;
         by_frequency[mine(n)] = of_n.by_parameter;

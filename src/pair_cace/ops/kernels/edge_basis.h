@@ -102,8 +102,9 @@ template <class T> class EdgeBasis {
   template <bool with_slopes> void evaluate(const EdgeVectors<T> &edges)
   {
     edge_.set(edges.r, edges.length, basis_.cutoff, basis_.exponent);
+    const RadialDistance<T> distance = radial_distance(basis_, edge_);
     for (int n = 0; n < basis_.n_rbf; ++n) {
-      const RadialFunction<T> of_n = radial_function<with_slopes>(basis_, frequency(n), edge_);
+      const RadialFunction<T> of_n = radial_function<with_slopes>(basis_, frequency(n), distance, edge_);
       radial_[n] = of_n.value;
       if constexpr (with_slopes) {
         slope_[n] = of_n.slope;

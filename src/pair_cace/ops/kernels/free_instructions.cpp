@@ -10,8 +10,8 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 template <class Real> constexpr FreeKernels<Real> free_table_of(const char *name)
 {
   using V = Vec<Real>;
-  return {name,           lanes_of<Real>, row_product<V>,    channels<V>, channels_gradient<V>, tensor_sum<V>,
-          tensor_sum_gradient<V>, gates<V>,       gates_gradient<V>, activation<V>};
+  return {name,          lanes_of<Real>,         row_product<V>, channels<V>,       channels_gradient<V>,
+          tensor_sum<V>, tensor_sum_gradient<V>, gates<V>,       gates_gradient<V>, activation<V>};
 }
 
 #define NAME_OF(macro) #macro

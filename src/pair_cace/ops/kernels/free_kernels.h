@@ -49,12 +49,12 @@ template <class Real> struct TensorSum {
   int n_told = 0, n_functions = 0;    // M, and r
   bool has_scalars = false, has_vectors = false;
   Grouping by_receiver;
-  const int64_t *senders = nullptr;           // (E,)
-  Input<Real> vectors;                        // (E, 3) Å
-  Input<Real> frequencies;                    // (n_rbf,) 1/Å
-  const Real *radial = nullptr;               // w: (scalars, vectors; L+1; r M / lanes; n_rbf; lanes)
-  const Real *told = nullptr;                 // (senders, n_said, M)
-  const Real *grad_sums = nullptr;            // (end − begin, N_l, width)
+  const int64_t *senders = nullptr;    // (E,)
+  Input<Real> vectors;                 // (E, 3) Å
+  Input<Real> frequencies;             // (n_rbf,) 1/Å
+  const Real *radial = nullptr;        // w: (scalars, vectors; L+1; r M / lanes; n_rbf; lanes)
+  const Real *told = nullptr;          // (senders, n_said, M)
+  const Real *grad_sums = nullptr;     // (end − begin, N_l, width)
 
   Real *sums = nullptr;            // (end − begin, N_l, width)
   Real *grad_vectors = nullptr;    // (E, 3)

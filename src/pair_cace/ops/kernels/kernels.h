@@ -41,7 +41,7 @@ PAIR_CACE_HD constexpr int n_angular_up_to(int l_max)
 }
 
 // Of R_n, see radial_function.h; the numbers are those of exported files.
-enum class RadialKind { bessel = 0 };
+enum class RadialKind { bessel = 0, stretched_bessel = 1 };
 
 struct Basis {
   int l_max = 0, n_rbf = 0;
@@ -49,6 +49,7 @@ struct Basis {
   int exponent = 0;       // p of the polynomial cutoff
   double prefactor = 0.0;
   RadialKind radial = RadialKind::bessel;
+  double length = 0.0;    // ρ of stretched_bessel, Å
 
   PAIR_CACE_HD int n_angular() const { return n_angular_up_to(l_max); }
 };

@@ -50,8 +50,7 @@ template <class V> class RowProducts {
     }
     V sum[n][vectors];
     for (int i = 0; i < n; ++i)
-      for (int k = 0; k < vectors; ++k)
-        sum[i][k] = task_.bias ? load(task_.bias + (v + k) * lanes) : V{};
+      for (int k = 0; k < vectors; ++k) sum[i][k] = task_.bias ? load(task_.bias + (v + k) * lanes) : V{};
     for (int64_t m = 0; m < task_.n_in; ++m) {
       V w[vectors];
       for (int k = 0; k < vectors; ++k) w[k] = load(panel + (m * vectors + k) * lanes);

@@ -24,9 +24,10 @@ template <class V> class TensorSummation {
       : task_(task), L_(task.basis.l_max), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
         n_columns_(task.n_columns() / lanes), n_told_(task.n_told / lanes), row_(task.n_said() * task.n_told),
         width_(task.width()), first_vector_(task.has_scalars ? task.n_told : 0), basis_(task.basis, task.frequencies),
-        weighted_(n_angular_), told_of_(n_columns_), radial_(n_columns_), along_(n_told_), x_(3 * n_columns_), grad_x_(3 * n_columns_),
-        grad_radial_of_c_(n_columns_), grad_along_(n_told_), grad_sums_(n_angular_ * width_ / lanes),
-        by_angular_(n_angular_ * lanes), by_radial_(n_rbf_ * lanes), grad_angular_(n_angular_), grad_radial_(n_rbf_)
+        weighted_(n_angular_), told_of_(n_columns_), radial_(n_columns_), along_(n_told_), x_(3 * n_columns_),
+        grad_x_(3 * n_columns_), grad_radial_of_c_(n_columns_), grad_along_(n_told_),
+        grad_sums_(n_angular_ * width_ / lanes), by_angular_(n_angular_ * lanes), by_radial_(n_rbf_ * lanes),
+        grad_angular_(n_angular_), grad_radial_(n_rbf_)
   {
     for (int c = 0; c < n_columns_; ++c) told_of_[c] = c % n_told_;
   }
@@ -166,8 +167,7 @@ template <class V> class TensorSummation {
 
   [[gnu::always_inline]] void add_rows(const Real *angular, int l, const V (&x)[group], Real *sums) const
   {
-    for (int k = angular_before(l); k < angular_before(l + 1); ++k)
-      add_row(angular + k * lanes, x, sums + k * width_);
+    for (int k = angular_before(l); k < angular_before(l + 1); ++k) add_row(angular + k * lanes, x, sums + k * width_);
   }
 
   // ---- gradients of an edge ------------------------------------------------------------------------
@@ -181,7 +181,8 @@ template <class V> class TensorSummation {
       for (int l = 0; l <= L_; ++l) {
         make_radial_of(e, 0, l);
         for (int c = 0; c < n_columns_; ++c) x_[c] = radial_[c] * load(told + told_of_[c] * lanes);
-        add_row_gradients<1>(e, l, angular(), [&](int k, int) { return grad_sums + k * width_ + task_.first_scalar(); });
+        add_row_gradients<1>(e, l, angular(),
+                             [&](int k, int) { return grad_sums + k * width_ + task_.first_scalar(); });
         for (int c = 0; c < n_columns_; ++c) {
           const int m = told_of_[c] * lanes;
           grad_radial_of_c_[c] = grad_x_[c] * load(told + m);
@@ -304,9 +305,9 @@ template <class V> class TensorSummation {
   EdgeBasis<V> basis_;
   EdgeVectors<V> edges_;
   int64_t first_ = 0;
-  int64_t place_[lanes] = {};    // of what the senders say
-  Scratch<V> weighted_;          // M(𝐥) û^𝐥
-  Scratch<int> told_of_;         // the vector of m of that of c
+  int64_t place_[lanes] = {};                                                 // of what the senders say
+  Scratch<V> weighted_;                                                       // M(𝐥) û^𝐥
+  Scratch<int> told_of_;                                                      // the vector of m of that of c
   Scratch<V> radial_, along_, x_, grad_x_, grad_radial_of_c_, grad_along_;    // of an edge, by column
   Scratch<V> grad_sums_;
   Scratch<V> by_angular_, by_radial_;    // (N_l, edges), (n_rbf, edges), not yet summed over lanes
