@@ -70,7 +70,7 @@ def assert_both_ways_agree(settings: Hyperparameters, graph: Graph, dtype: torch
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float64", "float32"])
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("kind", ["T0", "T2-all", "T2-Bchi"])
+@pytest.mark.parametrize("kind", ["T0", "T2-all", "T2-Bchi", "T2-free"])
 def test_every_system(kind, system, dtype):
     assert_both_ways_agree(settings_of(kind), Graph.of(SYSTEMS[system](), CUTOFF), dtype)
 
@@ -94,13 +94,22 @@ def test_every_shape(l_max, nu_max, n_atom_basis):
     assert_both_ways_agree(settings, graph, torch.float64)
 
 
-def test_highest_degree():
-    settings = settings_of("T0", l_max=8, nu_max=3, n_rbf=2, n_radial=2)
+@pytest.mark.parametrize("nu_max", [1, 2, 3, 4])
+@pytest.mark.parametrize("l_max", [1, 2, 3, 4, 5])
+def test_every_shape_of_messages_of_tensors(l_max, nu_max):
+    settings = settings_of("T2-free", l_max=l_max, nu_max=nu_max, n_rbf=3, n_radial=1 + l_max % 2)
+    graph = Graph.of(SYSTEMS["cluster"](), CUTOFF)
+    assert_both_ways_agree(settings, graph, torch.float64)
+
+
+@pytest.mark.parametrize("kind", ["T0", "tensors"])
+def test_highest_degree(kind):
+    settings = settings_of(kind, l_max=8, nu_max=3, n_rbf=2, n_radial=2)
     graph = Graph.of(SYSTEMS["molecule"](), CUTOFF)
     assert_both_ways_agree(settings, graph, torch.float64)
 
 
-@pytest.mark.parametrize("kind", ["T2-all", "T2-Bchi"])
+@pytest.mark.parametrize("kind", ["T2-all", "T2-Bchi", "T2-free"])
 def test_edges_in_any_order(kind):
     model = random_model(settings_of(kind))
     graph = Graph.of(SYSTEMS["liquid"](), CUTOFF)

@@ -19,6 +19,7 @@ from run_lmp import BAR, Run, boundary_of, lmp, write_data
 MODELS = {
     "T0": settings_of("T0"),
     "T2": settings_of("T2-all"),
+    "tensors": settings_of("tensors"),
     "T0-zbl": settings_of("T0", zbl_cutoff=2.0),
     "T2-zbl": settings_of("T2-all", zbl_cutoff=2.0),
 }

@@ -14,6 +14,7 @@ MEMBERS = [
     settings_of("T2-all"),
     settings_of("T0", cutoff=3.1),
     settings_of("Bchi", cutoff=2.8),
+    settings_of("tensors", cutoff=3.0),
 ]
 
 

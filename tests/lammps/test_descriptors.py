@@ -7,7 +7,7 @@ from pair_cace.data.graph import Graph
 from run_lmp import lmp, write_data
 from systems import CUTOFF, SYSTEMS
 
-KIND = {"T0": "T0", "T2": "T2-all"}
+KIND = {"T0": "T0", "T2": "T2-all", "tensors": "tensors"}
 
 DESCRIPTORS = """\
 units metal
@@ -37,7 +37,7 @@ def invariants(atoms, model):
     return features.flatten(1).detach().numpy()
 
 
-@pytest.mark.parametrize("model", ["T0", "T2"])
+@pytest.mark.parametrize("model", KIND)
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_invariants(tmp_path, models, model, ranks):
     atoms, result = run(tmp_path, models, model, ranks=ranks)

@@ -189,7 +189,7 @@ run 40
     assert np.diff(tilts).min() < -3
 
 
-@pytest.mark.parametrize("model, ranks", [("T0", 2), ("T2", 2), ("T2", 4)])
+@pytest.mark.parametrize("model, ranks", [("T0", 2), ("T2", 2), ("T2", 4), ("tensors", 4)])
 def test_all_atoms_leave_a_rank(tmp_path, models, model, ranks):
     """A cluster flies once through the domains of all ranks."""
     atoms = SYSTEMS["cluster"]()

@@ -19,7 +19,7 @@ def cace(models, name, keywords=OWN, elements="O H"):
     return f"pair_style cace {keywords}\npair_coeff * * {models / name}.pt {elements}"
 
 
-@pytest.mark.parametrize("model", ["T0", "T2"])
+@pytest.mark.parametrize("model", ["T0", "T2", "tensors"])
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_system(tmp_path, models, system, model):
     atoms = SYSTEMS[system]()
@@ -28,7 +28,7 @@ def test_every_system(tmp_path, models, system, model):
 
 @pytest.mark.parametrize("system", ["liquid", "triclinic", "slab", "gas"])
 @pytest.mark.parametrize("ranks", [2, 4])
-@pytest.mark.parametrize("model", ["T0", "T2"])
+@pytest.mark.parametrize("model", ["T0", "T2", "tensors"])
 def test_several_ranks(tmp_path, models, system, ranks, model):
     atoms = gas() if system == "gas" else SYSTEMS[system]()
     found = single_point(tmp_path, atoms, cace(models, model), ranks=ranks)
@@ -99,7 +99,7 @@ def test_a_type_that_is_not_treated(tmp_path, models):
     assert_close(found.atom_virials, expected.atom_virials)
 
 
-@pytest.mark.parametrize("model", ["T0", "T2"])
+@pytest.mark.parametrize("model", ["T0", "T2", "tensors"])
 def test_descriptors(tmp_path, models, model):
     tables = []
     for choice in ("own", "lammps"):

@@ -12,7 +12,7 @@ from run_lmp import lmp, single_point, write_data
 from systems import SYSTEMS
 from tolerances import CONSTANTS, ORIGINAL_CODE
 
-KIND = {"T0": "T0", "T2": "T2-all"}
+KIND = {"T0": "T0", "T2": "T2-all", "tensors": "tensors"}
 
 
 def cace(models, name, elements="O H"):
@@ -31,7 +31,7 @@ def check(found, atoms, name, within=None):
     assert_close(found.atom_virials, found.virial_stress, within=within)
 
 
-@pytest.mark.parametrize("model", ["T0", "T2"])
+@pytest.mark.parametrize("model", KIND)
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_system(tmp_path, models, system, model):
     atoms = SYSTEMS[system]()

@@ -12,12 +12,13 @@ from tolerances import ROUNDING
 from pair_cace import CACECalculator
 
 
-def test_an_element_between_two_trained_ones(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2", "tensors"])
+def test_an_element_between_two_trained_ones(tmp_path, models, model):
     atoms = SYSTEMS["liquid"]()
     atoms.symbols[::4] = "C"
-    pair = f"pair_style cace extrapolate yes\npair_coeff * * {models / 'T2.pt'} O H C"
+    pair = f"pair_style cace extrapolate yes\npair_coeff * * {models / model}.pt O H C"
     found = single_point(tmp_path, atoms, pair, symbols=("O", "H", "C"))
-    atoms.calc = CACECalculator(models / "T2.pt", extrapolate=True)
+    atoms.calc = CACECalculator(models / f"{model}.cace.pt", extrapolate=True)
     assert_close(found.energy, atoms.get_potential_energy())
     assert_close(found.forces, atoms.get_forces())
     log = (tmp_path / "log.lammps").read_text()
