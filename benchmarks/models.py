@@ -18,8 +18,9 @@ import tempfile
 
 import ase
 import ase.io
-import pair_cace
 from builds import SETUP, started
+
+import pair_cace
 
 BUILD = pathlib.Path(pair_cace.__file__).parent
 
@@ -88,7 +89,9 @@ def main() -> None:
                 f"  {model.name:24} {median / options.steps / len(atoms):8.2f} µs per atom and step, ratio {ratio:.3f}",
                 flush=True,
             )
-    if options.memory and len(sizes) > 1:
+    if options.memory:
+        if len({n_atoms for n_atoms, _ in sizes}) < 2:
+            parser.error("--memory needs a periodic box and two sizes, such as --repeat 2 4")
         (few, small), (many, large) = min(sizes), max(sizes)
         for model, before, after in zip(options.models, small, large):
             print(f"{model.name:24} {(after - before) / (many - few) / 1024:8.1f} kB per atom")

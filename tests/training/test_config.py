@@ -45,6 +45,14 @@ PHASES = [{"epochs": 3}]
             "the message vectors needs an l_max of 1 or more, got 0",
         ),
         (
+            {"model.size": ["small"]},
+            "model.size: Input should be 'small', 'medium' or 'large'",
+        ),
+        (
+            {"model.radial": "stretched_bessel", "model.radial_length": 1000},
+            "radial_length must not exceed ten cutoffs, got 1000",
+        ),
+        (
             {"model.size": "huge"},
             "model.size: Input should be 'small', 'medium' or 'large', got 'huge'",
         ),

@@ -43,6 +43,8 @@ class ElementLinear(nn.Module):
         spread = (
             y.std(axes, correction=0) if self.bias is not None else y.square().mean(axes).sqrt()
         )
-        self.weight *= (sizes / spread.clamp(min=1e-6)).unsqueeze(1)
+        # What is the same in all of the sample, or nothing but rounding, stays as it is.
+        factor = torch.where(spread > 1e-6, sizes / spread, torch.ones_like(spread))
+        self.weight *= factor.unsqueeze(1)
         if self.bias is not None:
             self.bias -= self.forward(x, composition).mean(axes)

@@ -59,7 +59,7 @@ class ModelShape(BaseModel):
         2.0,
         gt=0,
         allow_inf_nan=False,
-        description="ρ of stretched_bessel, the distance on which it resolves less and less",
+        description="ρ of stretched_bessel, the distance on which it resolves less and less; at most ten cutoffs",
         json_schema_extra=unit("Å"),
     )
     n_rbf: int = Field(6, ge=1, description="number of raw radial functions")
@@ -180,6 +180,15 @@ class ModelShape(BaseModel):
                         f"free mixing does not go with the message {kind}, which is mixed channelwise; take M, "
                         "Ar, scalars or vectors, or mixing: channelwise"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _stretched_enough(self) -> "ModelShape":
+        if self.radial == "stretched_bessel" and self.radial_length > 10 * self.cutoff:
+            raise ValueError(
+                f"radial_length must not exceed ten cutoffs, got {self.radial_length} and {self.cutoff}; with a "
+                "longer one functions are those of radial: bessel"
+            )
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,4 @@
-"""Shapes of models with freely mixed channels and messages of scalars and vectors, in three sizes.
-
-Weights, kFLOP per atom and step, and errors of each are in benchmarks/accuracy.
-"""
+"""Shapes of models with freely mixed channels and messages of scalars and vectors, in three sizes."""
 
 from __future__ import annotations
 
@@ -35,6 +32,5 @@ SIZES: dict[str, dict[str, Any]] = {
 
 def filled_in(given: Any) -> Any:
     """The keys of a size, where ``given`` names one and has no others for them."""
-    if not isinstance(given, dict) or given.get("size") not in SIZES:
-        return given
-    return SIZES[given["size"]] | given
+    size = given.get("size") if isinstance(given, dict) else None
+    return SIZES[size] | given if isinstance(size, str) and size in SIZES else given

@@ -1,8 +1,9 @@
 // Forwards through the layers of a model with freely mixed channels, and back, for a block of atoms at a time, whose
-// tables stay in the cache. Of an atom are kept A of every layer but the last, what it says, and the gradients by these.
+// tables stay in the cache. Of an atom are kept A of every layer but the last, what it says and the gradients by what it
+// tells, and, with memory, one by A.
 //
-// Counted per atom, with P channels, N_B invariants, n hidden outputs of the readout, columns (r, m) of messages and M of
-// them told, E edges (for the template `accurate`: P = 96, N_B = 6, n = 128, 64 columns, M = 32, E = 18): mixing
+// Counted per atom, with P channels, N_B invariants, n hidden outputs of the readout, M channels of what is told and
+// r M columns of the sums, E edges (for the template `accurate`: P = 96, N_B = 6, n = 128, M = 32, r = 2, E = 18): mixing
 // N_l n_rbf K P, messages to channels about 2.4 N_l (r m) P, readout N_B P n a layer, what is told (3 N_B + 3 L) P M, all
 // there and back: 1.2 million multiply-adds of 1.8; the rest see kernels/tensor_sum.h.
 
@@ -12,7 +13,6 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
-#include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
 
@@ -49,7 +49,6 @@ template <class Real> class FreeRecursion {
       if (message.travels()) {
         between.told = table(atoms.n_senders(), gates(t).n_said() * model.M);
         between.said = table(n_atoms_, gates(t).width());
-        between.grad_told = std::make_unique<SharedSum>(true, between.told, shares_);
         for (const int64_t number : elements_) between.says.push_back(&model.says(t, number));
       }
       between_.push_back(std::move(between));
@@ -63,6 +62,7 @@ template <class Real> class FreeRecursion {
       for_blocks([&](Block &block) { forward(t, block); });
       if (exchange_ && model_.messages[t].travels()) to_ghosts(*exchange_, between_[t].told, n_atoms_);
     }
+    open_gradients(last);
     for_blocks([&](Block &block) {
       forward(last, block);
       read_out(block);
@@ -71,8 +71,10 @@ template <class Real> class FreeRecursion {
     for (int t = last - 1; t >= 0; --t) {
       if (model_.messages[t].travels()) {
         between_[t].grad_of_told = between_[t].grad_told->total();
+        between_[t].grad_told.reset();
         if (exchange_) from_ghosts(*exchange_, between_[t].grad_of_told, n_atoms_);
       }
+      open_gradients(t);
       for_blocks([&](Block &block) { back(t, block); });
     }
     return {energies_.squeeze(1), grad_vectors_};
@@ -128,6 +130,7 @@ template <class Real> class FreeRecursion {
   Tensor table(int64_t rows, int64_t width) const { return at::empty({rows, width}, atoms_.vectors.options()); }
   int64_t n_features() const { return int64_t(n_angular_) * model_.P; }
 
+  // Roughly, to see how many threads are worth it.
   int64_t multiply_adds() const
   {
     return atoms_.senders.size(0) * n_angular_ * model_.basis.n_rbf * model_.n_basis +
@@ -148,7 +151,7 @@ template <class Real> class FreeRecursion {
 
   // ---- from layer t − 1 to the invariants of layer t, and what they are for ------------------------------
 
-  void forward(int t, Block &block)
+  void forward(int t, Block &block) const
   {
     const bool is_last = t == model_.n_layers();
     Real *basis = is_last ? room(block.basis, block.n * n_features())
@@ -206,7 +209,7 @@ template <class Real> class FreeRecursion {
     return {data_of<Real>(table) + block.first * table.size(1), table.size(1)};
   }
 
-  void say(int t, Block &block)
+  void say(int t, Block &block) const
   {
     const Between &between = between_[t];
     Gates<Real> gates = gates_of(t, block);
@@ -246,7 +249,7 @@ template <class Real> class FreeRecursion {
   {
     const Rows<Real> totals = rows_of(totals_, block), grad_totals = rows_of(grad_totals_, block);
     const size_t n_dense = model_.tail.size();
-    block.hidden.resize(4 * n_dense + 2);
+    block.hidden.resize(4 * n_dense + 1);
     Rows<Real> x{totals.first, totals.group};
     int64_t n = model_.n_hidden;
     for (size_t k = 0; k < n_dense; ++k) {
@@ -283,9 +286,16 @@ template <class Real> class FreeRecursion {
     }
   }
 
+  // What the way back through layer t adds to, a copy for every thread.
+  void open_gradients(int t)
+  {
+    if (t > 0 && model_.messages[t - 1].travels())
+      between_[t - 1].grad_told = std::make_unique<SharedSum>(true, between_[t - 1].told, shares_);
+  }
+
   // ---- the way back ----------------------------------------------------------------------------------
 
-  void back(int t, Block &block)
+  void back(int t, Block &block) const
   {
     const bool is_last = t == model_.n_layers();
     const bool says = !is_last && model_.messages[t].travels();
@@ -373,7 +383,7 @@ template <class Real> class FreeRecursion {
     const FreeMessage<Real> &message = model_.messages[t];
     TensorSum<Real> sum;
     sum.basis = model_.basis;
-    sum.n_told = model_.M;
+    sum.M = model_.M;
     sum.n_functions = model_.n_functions;
     sum.has_scalars = message.has_scalars;
     sum.has_vectors = message.has_vectors;
@@ -407,7 +417,7 @@ template <class Real> class FreeRecursion {
   {
     Gates<Real> task = gates(t);
     task.said = data_of<Real>(between_[t].said) + block.first * task.width();
-    task.told = data_of<Real>(between_[t].told) + block.first * task.n_said() * task.n_told;
+    task.told = data_of<Real>(between_[t].told) + block.first * task.n_said() * task.M;
     return task;
   }
 
@@ -445,7 +455,13 @@ template <class Real> class FreePotential final : public Potential {
     return FreeRecursion<Real>(weights_, atoms, exchange).features();
   }
 
-  int64_t values_per_ghost() const override { return 4 * weights_.M; }
+  int64_t values_per_ghost() const override
+  {
+    int64_t most = 0;
+    for (const FreeMessage<Real> &message : weights_.messages)
+      most = std::max<int64_t>(most, ((message.has_scalars ? 1 : 0) + (message.has_vectors ? 3 : 0)) * weights_.M);
+    return most;
+  }
 
  private:
   void check(const Surroundings &atoms, bool exchanges) const

@@ -6,7 +6,6 @@
 #include <ATen/ops/slice.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensordot.h>
-#include <ATen/ops/zeros.h>
 
 namespace pair_cace {
 
@@ -30,6 +29,7 @@ Tensor packed(const Tensor &weight, int lanes)
 
 Tensor filled_up(const Tensor &table, int64_t axis, int64_t n)
 {
+  TORCH_INTERNAL_ASSERT(table.size(axis) <= n);
   if (table.size(axis) == n) return table;
   std::vector<int64_t> padding(2 * (table.dim() - axis), 0);
   padding.back() = n - table.size(axis);
@@ -89,33 +89,48 @@ template <class Real> Tensor FreeWeights<Real>::by_channel(const Tensor &weight)
   return filled_up(apart.flatten(2), 2, P).flatten(1);
 }
 
+template <class Real>
+Tensor FreeWeights<Real>::expected(const NamedWeights &weights, const std::string &name, at::IntArrayRef shape) const
+{
+  const Tensor found = weights.tensor(name);
+  TORCH_CHECK(found.sizes() == shape, "evaluate: expected ", name, " of shape ", shape, ", got ", found.sizes());
+  TORCH_CHECK(found.scalar_type() == frequencies.scalar_type(), "evaluate: expected ", name, " in ",
+              frequencies.scalar_type(), ", got ", found.scalar_type());
+  return found;
+}
+
 template <class Real> FreeWeights<Real>::FreeWeights(const NamedWeights &weights)
 {
   const int lanes = free_kernels<Real>().lanes;
-  const Tensor table = weights.tensor("atomic_basis.mixing_weight");    // (L+1, n_rbf K, products)
   frequencies = weights.tensor("radial.frequencies");
-  n_basis = static_cast<int>(weights.tensor("sender_embedding.weight").size(1));
+  basis = basis_of(weights);
   nu_max = weights.integer("nu_max");
-  n_products = static_cast<int>(table.size(2));
+  TORCH_CHECK(1 <= nu_max && nu_max <= 4 && 0 <= basis.l_max && basis.l_max <= max_degree,
+              "evaluate: expected nu_max from 1 to 4 and l_max from 0 to ", max_degree, ", got ", nu_max, " and ",
+              basis.l_max);
+  const Tensor composition = weights.tensor("elements.table");
+  composition_ = composition.to(frequencies.scalar_type());
+  n_basis = static_cast<int>(weights.tensor("sender_embedding.weight").size(1));
+  n_products = static_cast<int>(weights.tensor("atomic_basis.mixing_weight").size(2));
+  TORCH_CHECK(n_basis > 0 && n_products > 0 && n_products % (n_basis * n_basis) == 0, "evaluate: embeddings of length ",
+              n_basis, " do not fit ", n_products, " product channels");
   n_radial = n_products / (n_basis * n_basis);
   P = static_cast<int>(whole_vectors(n_products, lanes));
-  basis = basis_of(weights);
-  TORCH_CHECK(1 <= nu_max && nu_max <= 4 && basis.l_max <= max_degree,
-              "evaluate: expected nu_max from 1 to 4 and l_max up to ", max_degree, ", got ", nu_max, " and ",
-              basis.l_max);
-  TORCH_CHECK(table.size(1) == basis.n_rbf * n_basis && n_products == n_radial * n_basis * n_basis,
-              "evaluate: embeddings of length ", n_basis, ", mixing ", table.sizes(), " and frequencies ",
-              frequencies.sizes(), " do not fit each other");
+  for (const char *name : {"sender_embedding.weight", "receiver_embedding.weight"})
+    expected(weights, name, {composition.size(1), name[0] == 's' ? n_basis : n_products});
+  const Tensor table =
+      expected(weights, "atomic_basis.mixing_weight", {basis.l_max + 1, basis.n_rbf * n_basis, n_products});
   for (const Tensor &of_degree : table.unbind()) mixing.emplace_back(of_degree, Tensor());
-  composition_ = weights.tensor("elements.table").to(table.scalar_type());
   for (int t = 0; weights.has("layers." + std::to_string(t) + ".norm"); ++t)
     messages.push_back(read_message(weights, "layers." + std::to_string(t)));
 
   const Tensors network = weights.network("readout.network"), linear = weights.network("readout.linear");
-  const int64_t n_features = int64_t(n_products) * n_invariants(), n_times = n_layers() + 1;
-  TORCH_CHECK(!network.empty() && network[0].size(1) == n_features * n_times, "evaluate: expected a readout of ",
-              n_features * n_times, " features, got ", network.empty() ? 0 : network[0].size(1));
+  const int64_t n_times = n_layers() + 1, n_features = int64_t(n_products) * n_invariants() * n_times;
+  check_network("readout", network, n_features, frequencies.scalar_type());
+  TORCH_CHECK(network.back().size(0) == 1, "evaluate: expected one output of the readout, got ",
+              network.back().size(0));
   has_linear = !linear.empty();
+  if (has_linear) check_network("linear readout", linear, n_features, frequencies.scalar_type());
   n_hidden = static_cast<int>(whole_vectors(network[0].size(0), lanes));
   for (int64_t t = 0; t < n_times; ++t) {    // t is the fastest index of a feature
     const auto of_layer = [&](const Tensor &weight) {
@@ -132,42 +147,55 @@ template <class Real> FreeWeights<Real>::FreeWeights(const NamedWeights &weights
 }
 
 template <class Real>
+void FreeWeights<Real>::read_channels(const NamedWeights &weights, const std::string &scalars,
+                                      const std::string &vectors, const FreeMessage<Real> &message)
+{
+  const Tensor says = weights.tensor((message.has_scalars ? scalars : vectors) + ".says.weight");
+  const Tensor radial = weights.tensor((message.has_scalars ? scalars : vectors) + ".radial");
+  TORCH_CHECK(says.dim() == 3 && radial.dim() == 3, "evaluate: expected tables of what is told, got shapes ",
+              says.sizes(), " and ", radial.sizes());
+  const int64_t m = says.size(1) / (message.has_scalars ? 2 : 1), r = m > 0 ? radial.size(2) / m : 0;
+  TORCH_CHECK(r > 0 && (n_told == 0 || (n_told == m && n_functions == r)), "evaluate: expected ",
+              n_told > 0 ? n_told : 1, " channels of messages, and as many radial functions in every layer, got ", m,
+              " and ", r);
+  TORCH_CHECK(basis.l_max > 0 || !message.has_vectors, "evaluate: expected an l_max of 1 or more with vectors, got 0");
+  n_told = static_cast<int>(m);
+  n_functions = static_cast<int>(r);
+  // The same on machines with other instructions, which may be other ranks.
+  M = static_cast<int>(whole_vectors(m, 64 / sizeof(Real)));
+}
+
+template <class Real>
 FreeMessage<Real> FreeWeights<Real>::read_message(const NamedWeights &weights, const std::string &layer)
 {
   const int lanes = free_kernels<Real>().lanes, L = basis.l_max;
   const double norm = weights.number(layer + ".norm");
   FreeMessage<Real> message;
   if (weights.has(layer + ".memory.weight")) {
-    const Tensor of_channels = weights.tensor(layer + ".memory.weight").transpose(0, 1).flatten(1);
-    message.memory = filled_up(of_channels, 1, P).contiguous();
+    const Tensor of_products = expected(weights, layer + ".memory.weight", {n_radial, L + 1, n_basis * n_basis});
+    message.memory = filled_up(of_products.transpose(0, 1).flatten(1), 1, P).contiguous();
   }
   const std::string scalars = layer + ".scalars", vectors = layer + ".vectors";
   message.has_scalars = weights.has(scalars + ".radial");
   message.has_vectors = weights.has(vectors + ".radial");
   if (!message.travels()) return message;
-
-  const auto size_of = [&](const std::string &name) { return weights.tensor(name).size(1); };
-  const int64_t m = message.has_scalars ? size_of(scalars + ".says.weight") / 2 : size_of(vectors + ".says.weight");
-  const Tensor any_radial = weights.tensor((message.has_scalars ? scalars : vectors) + ".radial");
-  const int64_t r = any_radial.size(2) / m;
-  TORCH_CHECK(any_radial.size(0) == basis.n_rbf && any_radial.size(1) == L + 1 && any_radial.size(2) == r * m,
-              "evaluate: radial functions ", any_radial.sizes(), " of messages with ", m, " channels do not fit");
-  n_told = static_cast<int>(m);
-  M = static_cast<int>(whole_vectors(m, lanes));
-  n_functions = static_cast<int>(r);
+  read_channels(weights, scalars, vectors, message);
+  const int64_t m = n_told, r = n_functions, n_elements = composition_.size(1);
+  const int64_t n_features = int64_t(n_products) * n_invariants();
 
   // (n_rbf, L+1, (r, m)) to (L+1, columns / lanes, n_rbf, lanes)
-  const auto in_vectors = [&](const Tensor &radial) {
+  const auto in_vectors = [&](const std::string &name) {
+    const Tensor radial = expected(weights, name, {basis.n_rbf, L + 1, r * m});
     const Tensor columns = filled_up(radial.view({basis.n_rbf, L + 1, r, m}), 3, M);
     return columns.reshape({basis.n_rbf, L + 1, -1, lanes}).permute({1, 2, 0, 3}).contiguous();
   };
   Tensors radial;
-  if (message.has_scalars) radial.push_back(in_vectors(weights.tensor(scalars + ".radial")));
-  if (message.has_vectors) radial.push_back(in_vectors(weights.tensor(vectors + ".radial")));
+  if (message.has_scalars) radial.push_back(in_vectors(scalars + ".radial"));
+  if (message.has_vectors) radial.push_back(in_vectors(vectors + ".radial"));
   message.radial = at::stack(radial).contiguous();
 
   const auto rows_of = [&](const std::string &name, int64_t l) {    // ((r, m), products) of degree l
-    const Tensor rows = weights.tensor(name)[l].view({r, m, n_products});
+    const Tensor rows = expected(weights, name, {L + 1, r * m, n_products})[l].view({r, m, n_products});
     return filled_up(rows, 1, M).flatten(0, 1) * norm;
   };
   for (int l = 0; l <= L; ++l) {
@@ -178,13 +206,13 @@ FreeMessage<Real> FreeWeights<Real>::read_message(const NamedWeights &weights, c
     message.mixing.emplace_back(at::cat(parts), Tensor());
   }
   if (message.has_scalars) {
-    message.scalars = weights.tensor(scalars + ".says.weight");
-    message.scalars_bias = weights.tensor(scalars + ".says.bias");
+    message.scalars = expected(weights, scalars + ".says.weight", {n_elements, 2 * m, n_features});
+    message.scalars_bias = expected(weights, scalars + ".says.bias", {n_elements, 2 * m});
   }
   if (message.has_vectors) {
-    message.vector_gates = weights.tensor(vectors + ".gates.weight");
-    message.vector_gates_bias = weights.tensor(vectors + ".gates.bias");
-    message.vectors = weights.tensor(vectors + ".says.weight");
+    message.vector_gates = expected(weights, vectors + ".gates.weight", {n_elements, m, n_features});
+    message.vector_gates_bias = expected(weights, vectors + ".gates.bias", {n_elements, m});
+    message.vectors = expected(weights, vectors + ".says.weight", {n_elements, m, int64_t(L) * n_products});
   }
   return message;
 }

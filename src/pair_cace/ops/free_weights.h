@@ -11,7 +11,7 @@
 
 namespace pair_cace {
 
-// A table with zeros behind its rows, or whatever `axis` is, up to n.
+// A table with zeros behind its rows, or whatever `axis` is, up to n, which is not less than there are.
 Tensor filled_up(const Tensor &table, int64_t axis, int64_t n);
 
 // Where the rows of a table are: row q of group g at first + g · group + q · row.
@@ -37,7 +37,7 @@ struct Groups {
 template <class Real> class PackedMatrix {
  public:
   PackedMatrix() = default;
-  // (n_in, n_out) and (n_out,), which may be undefined.
+  // (inputs, outputs) and (outputs,), which may be undefined.
   PackedMatrix(const Tensor &weight, const Tensor &bias);
 
   int n_in() const
@@ -79,7 +79,8 @@ template <class Real> class FreeWeights {
   Basis basis;
   int nu_max = 0, n_basis = 0, n_radial = 0;
   int n_products = 0, P = 0;    // as trained, and filled up
-  int n_told = 0, M = 0, n_functions = 0;
+  int n_told = 0, M = 0,
+      n_functions = 0;    // channels of what is told, as trained and filled up, and r; 0: no messages
   Tensor frequencies;
   std::vector<PackedMatrix<Real>> mixing;    // of every degree, of layer 0
   std::vector<FreeMessage<Real>> messages;
@@ -97,6 +98,10 @@ template <class Real> class FreeWeights {
 
  private:
   FreeMessage<Real> read_message(const NamedWeights &weights, const std::string &layer);
+  void read_channels(const NamedWeights &weights, const std::string &scalars, const std::string &vectors,
+                     const FreeMessage<Real> &message);
+  // The tensor of that name; raises c10::Error unless it has this shape, and the precision of the model.
+  Tensor expected(const NamedWeights &weights, const std::string &name, at::IntArrayRef shape) const;
   Tensor by_channel(const Tensor &weight) const;    // (…, n_radial N_B C) to (…, N_B P)
 
   Tensor composition_;    // (119, trained elements)

@@ -6,25 +6,6 @@
 
 namespace pair_cace {
 
-namespace {
-
-void check_network(const char *name, at::TensorList network, int64_t n_in, at::ScalarType type)
-{
-  TORCH_CHECK(!network.empty() && network.size() % 2 == 0, "evaluate: expected ", name,
-              " as pairs of weight and bias, got ", network.size(), " tensors");
-  for (size_t k = 0; k < network.size(); k += 2) {
-    const Tensor &weight = network[k], &bias = network[k + 1];
-    TORCH_CHECK(weight.dim() == 2 && bias.dim() == 1 && weight.size(0) == bias.size(0) && weight.size(1) == n_in,
-                "evaluate: expected weight (…, ", n_in, ") and bias of ", name, ", got ", weight.sizes(), " and ",
-                bias.sizes());
-    TORCH_CHECK(weight.scalar_type() == type && bias.scalar_type() == type, "evaluate: expected ", name, " in ", type,
-                ", got ", weight.scalar_type(), " and ", bias.scalar_type());
-    n_in = weight.size(0);
-  }
-}
-
-}    // namespace
-
 ModelWeights ModelWeights::of(const NamedWeights &weights)
 {
   ModelWeights model;

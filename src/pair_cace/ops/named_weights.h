@@ -37,6 +37,9 @@ class [[gnu::visibility("default")]] NamedWeights {
   std::unordered_map<std::string, Tensor> values_;
 };
 
+// Raises c10::Error unless `network` has weights and biases of dense layers that fit each other and n_in inputs.
+void check_network(const char *name, at::TensorList network, int64_t n_in, at::ScalarType type);
+
 // The basis of the edges. Raises c10::Error if its kind is not known.
 Basis basis_of(const NamedWeights &weights);
 

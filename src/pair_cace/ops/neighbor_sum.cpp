@@ -104,7 +104,7 @@ Tensor neighbor_sum(const Tensor &vectors, const Tensor &senders, const Tensor &
                     cutoff,
                     static_cast<int>(exponent),
                     prefactor,
-                    radial_kind(radial, length),
+                    radial_kind(radial, length, cutoff),
                     length};
   return differentiable(c10::make_intrusive<NeighborSumOperation>(basis, senders.contiguous(), receivers.contiguous(),
                                                                   n_atoms),

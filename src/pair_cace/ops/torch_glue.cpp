@@ -58,14 +58,16 @@ void check_vectors(const char *operation, const Tensor &vectors, const Tensor &s
               " and ", receivers.numel());
 }
 
-RadialKind radial_kind(int64_t number, double length)
+RadialKind radial_kind(int64_t number, double length, double cutoff)
 {
   const auto kind = static_cast<RadialKind>(number);
   TORCH_CHECK(kind == RadialKind::bessel || kind == RadialKind::stretched_bessel,
               "expected radial functions of kind 0 (Bessel) or 1 (stretched), got ", number,
               "; a newer version of pair_cace may know them");
-  TORCH_CHECK(kind == RadialKind::bessel || length > 0.0,
-              "expected a positive length of stretched radial functions, got ", length);
+  // Those of longer ones are hardly stretched, and 1 − exp(−r/ρ) loses its digits.
+  TORCH_CHECK(kind == RadialKind::bessel || (0.0 < length && length <= 10.0 * cutoff),
+              "expected a length of stretched radial functions above 0 and up to ten cutoffs, ", 10.0 * cutoff,
+              ", got ", length);
   return kind;
 }
 

@@ -7,17 +7,15 @@
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
-template <class Real> constexpr FreeKernels<Real> free_table_of(const char *name)
+template <class Real> constexpr FreeKernels<Real> free_table_of()
 {
   using V = Vec<Real>;
-  return {name,          lanes_of<Real>,         row_product<V>, channels<V>,       channels_gradient<V>,
-          tensor_sum<V>, tensor_sum_gradient<V>, gates<V>,       gates_gradient<V>, activation<V>};
+  return {lanes_of<Real>,         row_product<V>, channels<V>,       channels_gradient<V>, tensor_sum<V>,
+          tensor_sum_gradient<V>, gates<V>,       gates_gradient<V>, activation<V>};
 }
 
-#define NAME_OF(macro) #macro
-#define NAME(macro) NAME_OF(macro)
-extern const FreeKernels<float> free_kernels_float = free_table_of<float>(NAME(PAIR_CACE_INSTRUCTIONS));
-extern const FreeKernels<double> free_kernels_double = free_table_of<double>(NAME(PAIR_CACE_INSTRUCTIONS));
+extern const FreeKernels<float> free_kernels_float = free_table_of<float>();
+extern const FreeKernels<double> free_kernels_double = free_table_of<double>();
 
 }    // namespace PAIR_CACE_INSTRUCTIONS
 }    // namespace pair_cace

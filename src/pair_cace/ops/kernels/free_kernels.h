@@ -46,7 +46,7 @@ template <class Real> struct ProductChannels {
 // Columns of a row are (lower, scalars, upper), or those of them that there are.
 template <class Real> struct TensorSum {
   Basis basis;
-  int n_told = 0, n_functions = 0;    // M, and r
+  int M = 0, n_functions = 0;    // channels of what is told; r
   bool has_scalars = false, has_vectors = false;
   Grouping by_receiver;
   const int64_t *senders = nullptr;    // (E,)
@@ -61,7 +61,7 @@ template <class Real> struct TensorSum {
   bool adds_to_vectors = false;
   Real *grad_told = nullptr;    // added
 
-  int n_columns() const { return n_told * n_functions; }
+  int n_columns() const { return M * n_functions; }
   int n_said() const { return (has_scalars ? 1 : 0) + (has_vectors ? 3 : 0); }
   int width() const { return ((has_scalars ? 1 : 0) + (has_vectors ? 2 : 0)) * n_columns(); }
   int first_scalar() const { return has_vectors ? n_columns() : 0; }
@@ -72,7 +72,7 @@ template <class Real> struct TensorSum {
 // What an atom says, from rows of `said`: s, gates g⁰ of scalars, gates g¹ of vectors, and vectors w;
 // h⁰ = s · 2σ(g⁰), h¹ = w · 2σ(g¹).
 template <class Real> struct Gates {
-  int n_told = 0;
+  int M = 0;
   bool has_scalars = false, has_vectors = false;
   const Real *said = nullptr;    // (N, width())
   Real *told = nullptr;          // (N, n_said, M)
@@ -80,8 +80,8 @@ template <class Real> struct Gates {
   Real *grad_said = nullptr;
 
   int n_said() const { return (has_scalars ? 1 : 0) + (has_vectors ? 3 : 0); }
-  int n_linear() const { return ((has_scalars ? 2 : 0) + (has_vectors ? 1 : 0)) * n_told; }    // made of invariants
-  int width() const { return n_linear() + (has_vectors ? 3 : 0) * n_told; }
+  int n_linear() const { return ((has_scalars ? 2 : 0) + (has_vectors ? 1 : 0)) * M; }    // made of invariants
+  int width() const { return n_linear() + (has_vectors ? 3 : 0) * M; }
 };
 
 // SiLU of n numbers, and its derivative.
@@ -93,7 +93,6 @@ template <class Real> struct Activation {
 template <class Real> struct FreeKernels {
   template <class Task> using Function = void (*)(const Task &, int64_t begin, int64_t end);
 
-  const char *instructions;
   int lanes;
   Function<RowProduct<Real>> product;    // begin … end − 1 are groups
   Function<ProductChannels<Real>> channels, channels_gradient;

@@ -19,7 +19,7 @@ template <class V> inline void gate(V x, V &value, V &slope)
 // Places of the parts of a row of `said`, and of what is told.
 template <class Real> struct GateRows {
   explicit GateRows(const Gates<Real> &task)
-      : M(task.n_told), scalar_gates(M), vector_gates(task.has_scalars ? 2 * M : 0), linear(task.n_linear()),
+      : M(task.M), scalar_gates(M), vector_gates(task.has_scalars ? 2 * M : 0), linear(task.n_linear()),
         told_vectors(task.has_scalars ? M : 0)
   {
   }

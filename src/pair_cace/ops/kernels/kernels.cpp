@@ -39,6 +39,15 @@ bool runs(const char *instructions)
 
 template <class Real> const Kernels<Real> *added = nullptr;
 
+template <class Real, class InFloat, class InDouble>
+const auto *in_precision([[maybe_unused]] const InFloat &in_float, [[maybe_unused]] const InDouble &in_double)
+{
+  if constexpr (std::is_same_v<Real, float>)
+    return &in_float;
+  else
+    return &in_double;
+}
+
 // What `table` returns for the best instruction set, or the one that is asked for.
 template <class Table> auto of_best_instructions(const Table &table)
 {
@@ -57,10 +66,7 @@ template <class Real> const Kernels<Real> &best()
   const char *wish = std::getenv("PAIR_CACE_INSTRUCTIONS");
   if (wish && added<Real> && std::strcmp(wish, added<Real>->instructions) == 0) return *added<Real>;
   return *of_best_instructions([](const auto &in_float, const auto &in_double, const auto &, const auto &) {
-    if constexpr (std::is_same_v<Real, float>)
-      return &in_float;
-    else
-      return &in_double;
+    return in_precision<Real>(in_float, in_double);
   });
 }
 
@@ -98,10 +104,7 @@ template <class Real> const FreeKernels<Real> &free_kernels()
 {
   static const FreeKernels<Real> *chosen =
       of_best_instructions([](const auto &, const auto &, const auto &in_float, const auto &in_double) {
-        if constexpr (std::is_same_v<Real, float>)
-          return &in_float;
-        else
-          return &in_double;
+        return in_precision<Real>(in_float, in_double);
       });
   return *chosen;
 }

@@ -3,7 +3,8 @@
 //
 // Counted per edge and vector of columns, with N_l = 20 and n_rbf = 8 for L = 3: for the value 20 multiply-adds for
 // scalars, 10 lower and 30 upper ones, 64 for the radial functions, 20 for the products with what is told; for the gradient
-// twice the first 60, and 128 and 60. Read: 12 bytes of vector and what the sender says; written: none.
+// twice the first 60, and 128 and 60. Read: 12 bytes of vector and n_said M
+// numbers that the sender says; the gradient adds as many, and writes 12 bytes.
 #pragma once
 
 #include "edge_basis.h"
@@ -22,8 +23,8 @@ template <class V> class TensorSummation {
  public:
   explicit TensorSummation(const TensorSum<Real> &task)
       : task_(task), L_(task.basis.l_max), n_angular_(task.basis.n_angular()), n_rbf_(task.basis.n_rbf),
-        n_columns_(task.n_columns() / lanes), n_told_(task.n_told / lanes), row_(task.n_said() * task.n_told),
-        width_(task.width()), first_vector_(task.has_scalars ? task.n_told : 0), basis_(task.basis, task.frequencies),
+        n_columns_(task.n_columns() / lanes), n_told_(task.M / lanes), row_(task.n_said() * task.M),
+        width_(task.width()), first_vector_(task.has_scalars ? task.M : 0), basis_(task.basis, task.frequencies),
         weighted_(n_angular_), told_of_(n_columns_), radial_(n_columns_), along_(n_told_), x_(3 * n_columns_),
         grad_x_(3 * n_columns_), grad_radial_of_c_(n_columns_), grad_along_(n_told_),
         grad_sums_(n_angular_ * width_ / lanes), by_angular_(n_angular_ * lanes), by_radial_(n_rbf_ * lanes),
@@ -76,7 +77,7 @@ template <class V> class TensorSummation {
     }
   }
 
-  // M(𝐥) of all 𝐥: Σ_α l_α/l û^{𝐥−e_α} h_α = 1/M(𝐥) Σ_α M(𝐥−e_α) û^{𝐥−e_α} h_α.
+  // M(𝐥) of all 𝐥, and the places of 𝐥 + e_α: Σ_α l_α/l û^{𝐥−e_α} h_α = 1/M(𝐥) Σ_α M(𝐥−e_α) û^{𝐥−e_α} h_α.
   struct Multinomials {
     float of[max_angular] = {};
     int16_t above[n_angular_up_to(max_degree - 1)][3] = {};
@@ -124,7 +125,7 @@ template <class V> class TensorSummation {
       for (int e = 0; e < group; ++e) {
         along[e] = V{};
         for (int a = 0; a < 3; ++a) {
-          told[a][e] = load(task_.told + place_[first + e] + first_vector_ + a * task_.n_told + m);
+          told[a][e] = load(task_.told + place_[first + e] + first_vector_ + a * task_.M + m);
           along[e] += told[a][e] * angular()[(1 + a) * lanes + first + e];
         }
       }
@@ -176,7 +177,7 @@ template <class V> class TensorSummation {
   {
     const Real *told = task_.told + place_[e], *vectors = told + first_vector_;
     Real *grad_told = task_.grad_told + place_[e], *grad_vectors = grad_told + first_vector_;
-    const int M = task_.n_told;
+    const int M = task_.M;
     if (task_.has_scalars)
       for (int l = 0; l <= L_; ++l) {
         make_radial_of(e, 0, l);
