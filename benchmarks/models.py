@@ -1,6 +1,6 @@
 """A step of molecular dynamics in `lmp` with several exported models in turn, on one core.
 
-    python benchmarks/models.py start.xyz 3bpa.pt accurate.pt --repeat 3
+    python benchmarks/models.py start.xyz molecule.pt accurate.pt --repeat 3
     python benchmarks/models.py start.xyz small.pt --repeat 2 4 --memory
 
 start.xyz is repeated in all directions if it is periodic. Prints, for every size, µs per atom and step of each model,

@@ -372,6 +372,23 @@ def test_edges_that_a_potential_refuses(change, message):
         evaluate_weights(weights, **change)
 
 
+def freely_mixed_weights() -> dict[str, torch.Tensor]:
+    return named_weights(random_model(settings_of("tensors"), dtype=torch.float32))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in freely_mixed_weights() if name.endswith(("weight", "bias", ".radial"))],
+)
+@pytest.mark.parametrize("axis", ["first", "last"])
+def test_weights_that_do_not_fit_freely_mixed_channels(name, axis):
+    weights = freely_mixed_weights()
+    table = weights[name]
+    weights[name] = torch.cat([table, table], dim=0 if axis == "first" else table.dim() - 1)
+    with pytest.raises(RuntimeError, match="evaluate: "):
+        Potential(weights)
+
+
 WEIGHT, LINEAR = "readout.network.0.weight", "readout.linear.weight"
 
 

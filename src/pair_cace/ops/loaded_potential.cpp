@@ -5,7 +5,7 @@
 
 namespace pair_cace {
 
-LoadedPotential::LoadedPotential(const NamedWeights &weights)
+LoadedPotential::LoadedPotential(const NamedWeights &weights) : potential_(Potential::of(weights))
 {
   // (119, trained elements): those in between are interpolated
   const Tensor composition = weights.tensor("elements.table");
@@ -18,7 +18,6 @@ LoadedPotential::LoadedPotential(const NamedWeights &weights)
   receiver_ = weights.has("receiver_embedding.weight") ? embedding("receiver_embedding.weight") : sender_;
   if (weights.has("repulsion.switch.cutoff"))
     repulsion_ = {weights.number("repulsion.switch.cutoff"), weights.integer("repulsion.switch.exponent")};
-  potential_ = Potential::of(weights);
 }
 
 Surroundings LoadedPotential::surroundings(const EdgeTensors &edges) const
