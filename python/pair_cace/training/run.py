@@ -19,6 +19,7 @@ from ..io.loading import checked_device
 from ..io.model_info import ModelInfo
 from ..io.training_extent import TrainingExtent
 from ..nn import CACE, Hyperparameters
+from ..nn.hyperparameters import ModelShape
 from ..nn.derivatives import predict_energies
 from ..operations import keep_freed_memory
 from . import reference_energies
@@ -155,11 +156,11 @@ def _base_model(config: Config) -> tuple[CACE, ModelInfo] | None:
 
 def _shape_of(config: Config, base: Hyperparameters) -> ModelSection:
     """The model section that describes ``base``; CaceError if the config says something else."""
-    shape = {name: getattr(base, name) for name in ModelSection.model_fields}
+    shape = {name: getattr(base, name) for name in ModelShape.model_fields}
     given = config.model.model_fields_set if config.model else ()
     differing = [
         f"model.{name} ({shape[name]} there, {getattr(config.model, name)} here)"
-        for name in ModelSection.model_fields
+        for name in ModelShape.model_fields
         if name in given and getattr(config.model, name) not in (shape[name], "auto")
     ]
     if differing:
