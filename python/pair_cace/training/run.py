@@ -19,8 +19,8 @@ from ..io.loading import checked_device
 from ..io.model_info import ModelInfo
 from ..io.training_extent import TrainingExtent
 from ..nn import CACE, Hyperparameters
-from ..nn.hyperparameters import ModelShape
 from ..nn.derivatives import predict_energies
+from ..nn.hyperparameters import ModelShape
 from ..operations import keep_freed_memory
 from . import reference_energies
 from .batching import shuffled
