@@ -110,7 +110,8 @@ ExportedModel::ExportedModel(const std::string &path, DeviceChoice choice, int r
     const NamedWeights weights(loaded_->module);
     if (!has_kernels(weights)) return;
     loaded_->potential.emplace(weights);
-    loaded_->info.values_per_ghost = static_cast<int>(loaded_->potential->values_per_ghost());
+    int &width = loaded_->info.values_per_ghost;
+    width = std::max(width, static_cast<int>(loaded_->potential->values_per_ghost()));
   } catch (const c10::Error &error) {
     throw std::runtime_error("the weights in " + path + " do not make a model (" + error.what_without_backtrace() +
                              "); export it again");

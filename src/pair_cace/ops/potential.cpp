@@ -311,16 +311,7 @@ template <class Real> class PotentialOf final : public Potential {
  public:
   explicit PotentialOf(const ModelWeights &weights) : weights_(weights, kernels_for<Real>(weights.mixing)) {}
 
-  int64_t values_per_ghost() const override
-  {
-    const ModelWeights &model = weights_.model;
-    int64_t most = 0;
-    for (int64_t t = 0; t < model.n_layers(); ++t) most = std::max(most, model.n_degrees * model.n_columns(t));
-    for (const MessageLayerWeights &layer : model.messages)
-      for (const auto &message : layer.of_basis)
-        if (message->travels()) most = std::max(most, model.n_radial() * model.basis.n_angular() * model.n_channels());
-    return most;
-  }
+  int64_t values_per_ghost() const override { return 0; }    // as files say
 
   std::tuple<Tensor, Tensor> evaluate(const Surroundings &atoms, GhostExchange *exchange) const override
   {

@@ -32,7 +32,8 @@ class [[gnu::visibility("default")]] Potential {
   // Raises c10::Error if weights are not there, or do not fit each other.
   static std::unique_ptr<Potential> of(const NamedWeights &weights);
 
-  // The most numbers of an atom that ghosts are told at once.
+  // The most numbers of an atom that ghosts are told at once, where that may be more than the file of a model says, for
+  // rows are filled up to whole vectors; otherwise 0.
   virtual int64_t values_per_ghost() const = 0;
 
   // Energies (n_atoms,) without E0, and the gradient of their sum by vectors, (E, 3). `exchange` tells messages to
