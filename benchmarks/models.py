@@ -16,24 +16,11 @@ import pathlib
 import statistics
 import tempfile
 
-import ase
-import ase.io
-from builds import SETUP, started
+from builds import box_of, end, seconds_of_turns, setup_of, started
 
 import pair_cace
 
 BUILD = pathlib.Path(pair_cace.__file__).parent
-
-
-def setup_of(atoms: ase.Atoms, model: pathlib.Path, folder: str, neighbors: str) -> str:
-    """Writes the atoms, and returns the script that gets a model ready for them."""
-    elements = sorted(set(atoms.symbols))
-    data = f"{folder}/atoms.data"
-    ase.io.write(data, atoms, format="lammps-data", specorder=elements, masses=True)
-    return SETUP.format(
-        boundary="p p p" if atoms.pbc.all() else "f f f", data=data, neighbors=neighbors,
-        model=model.resolve(), elements=" ".join(elements),
-    )  # fmt: skip
 
 
 def resident(process) -> float:
@@ -60,27 +47,16 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     sizes: list[tuple[int, list[float]]] = []  # atoms, bytes of each model
     for repeat in options.repeat:
-        atoms = ase.io.read(options.start)
-        if atoms.pbc.all():
-            atoms = atoms.repeat(repeat)
-        else:
-            atoms.center(vacuum=10.0)
+        atoms = box_of(options.start, repeat)
         options.steps = max(1, options.atom_steps // len(atoms))
         with tempfile.TemporaryDirectory() as folder:
             running = [
-                started(BUILD, options, "", setup_of(atoms, model, folder, options.neighbors))
+                started(BUILD, options, setup_of(atoms, model, folder, options.neighbors))
                 for model in options.models
             ]
-
-            def seconds(pipe) -> float:
-                pipe.send(True)
-                return pipe.recv()
-
-            turns = [[seconds(pipe) for _, pipe in running] for _ in range(options.turns)]
+            turns = seconds_of_turns([pipe for _, pipe in running], options.turns)
             sizes.append((len(atoms), [resident(process) for process, _ in running]))
-            for process, pipe in running:
-                pipe.send(False)
-                process.join()
+            end(running)
         print(f"{len(atoms)} atoms")
         for k, model in enumerate(options.models):
             median = 1e6 * statistics.median(turn[k] for turn in turns)
