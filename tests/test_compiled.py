@@ -133,7 +133,7 @@ def test_every_set_of_instructions(instructions):
         "import test_compiled as t; from helpers import settings_of; from systems import SYSTEMS\n"
         "from pair_cace.data.graph import Graph\n"
         "graph = Graph.of(SYSTEMS['liquid'](), t.CUTOFF)\n"
-        "for kind in ('T2-all', 'T2-Bchi', 'nu4'):\n"
+        "for kind in ('T2-all', 'T2-Bchi', 'nu4', 'T2-free'):\n"
         "    for dtype in t.DTYPES: t.assert_both_ways_agree(settings_of(kind), graph, dtype)\n"
         "import torch; print(torch.ops.pair_cace.instructions())"
     )
