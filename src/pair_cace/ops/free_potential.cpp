@@ -47,8 +47,9 @@ template <class Real> class FreeRecursion {
       between.basis = table(n_atoms_, n_features());
       if (message.memory.defined() && !grad_basis_.defined()) grad_basis_ = table(n_atoms_, n_features());
       if (message.travels()) {
-        between.told = table(atoms.n_senders(), gates(t).n_said() * model.M);
-        between.said = table(n_atoms_, gates(t).width());
+        const Gates<Real> gates{model.told(t)};
+        between.told = table(atoms.n_senders(), gates.n_said() * model.M);
+        between.said = table(n_atoms_, gates.width());
         for (const int64_t number : elements_) between.says.push_back(&model.says(t, number));
       }
       between_.push_back(std::move(between));
@@ -60,7 +61,7 @@ template <class Real> class FreeRecursion {
     const int last = model_.n_layers();
     for (int t = 0; t < last; ++t) {
       for_blocks([&](Block &block) { forward(t, block); });
-      if (exchange_ && model_.messages[t].travels()) to_ghosts(*exchange_, between_[t].told, n_atoms_);
+      tell_ghosts(t);
     }
     open_gradients(last);
     for_blocks([&](Block &block) {
@@ -91,8 +92,7 @@ template <class Real> class FreeRecursion {
         std::copy_n(block.invariants.data(), block.n * invariants.size(1),
                     data_of<Real>(invariants) + block.first * invariants.size(1));
       });
-      if (t < model_.n_layers() && exchange_ && model_.messages[t].travels())
-        to_ghosts(*exchange_, between_[t].told, n_atoms_);
+      tell_ghosts(t);
       const Tensor channels = invariants.view({n_atoms_, n_invariants_, model_.P}).slice(2, 0, model_.n_products);
       of_layers.push_back(channels.unflatten(2, {model_.n_radial, -1}).transpose(1, 2));
     }
@@ -154,8 +154,7 @@ template <class Real> class FreeRecursion {
   void forward(int t, Block &block) const
   {
     const bool is_last = t == model_.n_layers();
-    Real *basis = is_last ? room(block.basis, block.n * n_features())
-                          : data_of<Real>(between_[t].basis) + block.first * n_features();
+    Real *basis = basis_of(t, block);
     if (t == 0) {
       NeighborSum<Real> sum = neighbor_sum(block);
       sum.raw = room(block.raw, block.n * sum.size());
@@ -169,7 +168,7 @@ template <class Real> class FreeRecursion {
     } else {
       std::fill_n(basis, block.n * n_features(), Real(0));
     }
-    ProductChannels<Real> channels = channels_of(t, block, basis);
+    ProductChannels<Real> channels = channels_of(t, block);
     channels.invariants = room(block.invariants, block.n * n_invariants_ * model_.P);
     if (!is_last && model_.messages[t].has_vectors) channels.vectors = room(block.vectors, block.n * 3 * L_ * model_.P);
     kernels_.channels(channels, 0, block.n);
@@ -286,6 +285,12 @@ template <class Real> class FreeRecursion {
     }
   }
 
+  void tell_ghosts(int t) const
+  {
+    if (exchange_ && t < model_.n_layers() && model_.messages[t].travels())
+      to_ghosts(*exchange_, between_[t].told, n_atoms_);
+  }
+
   // What the way back through layer t adds to, a copy for every thread.
   void open_gradients(int t)
   {
@@ -299,8 +304,7 @@ template <class Real> class FreeRecursion {
   {
     const bool is_last = t == model_.n_layers();
     const bool says = !is_last && model_.messages[t].travels();
-    ProductChannels<Real> channels = channels_of(
-        t, block, is_last ? block.basis.data() : data_of<Real>(between_[t].basis) + block.first * n_features());
+    ProductChannels<Real> channels = channels_of(t, block);
     Real *grad_invariants = room(block.grad_invariants, block.n * n_invariants_ * model_.P);
     model_.first[t].gradient({0, block.n}, rows_of(grad_totals_, block), invariants(grad_invariants));
     if (says) {
@@ -380,42 +384,44 @@ template <class Real> class FreeRecursion {
 
   TensorSum<Real> tensor_sum(int t) const
   {
-    const FreeMessage<Real> &message = model_.messages[t];
     TensorSum<Real> sum;
+    static_cast<Told &>(sum) = model_.told(t);
     sum.basis = model_.basis;
-    sum.M = model_.M;
     sum.n_functions = model_.n_functions;
-    sum.has_scalars = message.has_scalars;
-    sum.has_vectors = message.has_vectors;
     sum.by_receiver = by_receiver_.grouping();
     sum.senders = atoms_.senders.template const_data_ptr<int64_t>();
     sum.vectors.value = data_of<Real>(atoms_.vectors);
     sum.frequencies.value = data_of<Real>(model_.frequencies);
-    sum.radial = data_of<Real>(message.radial);
+    sum.radial = data_of<Real>(model_.messages[t].radial);
     sum.told = data_of<Real>(between_[t].told);
     return sum;
   }
 
-  ProductChannels<Real> channels_of(int t, const Block &block, Real *basis) const
+  // A of layer t, which is kept, or that of the last one, which is not.
+  Real *basis_of(int t, Block &block) const
+  {
+    if (t == model_.n_layers()) return room(block.basis, block.n * n_features());
+    return data_of<Real>(between_[t].basis) + block.first * n_features();
+  }
+
+  ProductChannels<Real> channels_of(int t, Block &block) const
   {
     ProductChannels<Real> channels;
     channels.l_max = L_;
     channels.nu_max = model_.nu_max;
     channels.n_channels = model_.P;
-    channels.basis = basis;
+    channels.basis = basis_of(t, block);
     if (t == 0) channels.factor = data_of<Real>(factor_) + block.first * model_.P;
     if (t > 0 && model_.messages[t - 1].memory.defined()) {
       channels.memory = data_of<Real>(model_.messages[t - 1].memory);
-      channels.before = data_of<Real>(between_[t - 1].basis) + block.first * n_features();
+      channels.before = basis_of(t - 1, block);
     }
     return channels;
   }
 
-  Gates<Real> gates(int t) const { return {model_.M, model_.messages[t].has_scalars, model_.messages[t].has_vectors}; }
-
   Gates<Real> gates_of(int t, const Block &block) const
   {
-    Gates<Real> task = gates(t);
+    Gates<Real> task{model_.told(t)};
     task.said = data_of<Real>(between_[t].said) + block.first * task.width();
     task.told = data_of<Real>(between_[t].told) + block.first * task.n_said() * task.M;
     return task;
@@ -458,8 +464,8 @@ template <class Real> class FreePotential final : public Potential {
   int64_t values_per_ghost() const override
   {
     int64_t most = 0;
-    for (const FreeMessage<Real> &message : weights_.messages)
-      most = std::max<int64_t>(most, ((message.has_scalars ? 1 : 0) + (message.has_vectors ? 3 : 0)) * weights_.M);
+    for (int t = 0; t < weights_.n_layers(); ++t)
+      most = std::max<int64_t>(most, weights_.told(t).n_said() * weights_.M);
     return most;
   }
 

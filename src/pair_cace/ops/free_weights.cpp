@@ -116,8 +116,8 @@ template <class Real> FreeWeights<Real>::FreeWeights(const NamedWeights &weights
               n_basis, " do not fit ", n_products, " product channels");
   n_radial = n_products / (n_basis * n_basis);
   P = static_cast<int>(whole_vectors(n_products, lanes));
-  for (const char *name : {"sender_embedding.weight", "receiver_embedding.weight"})
-    expected(weights, name, {composition.size(1), name[0] == 's' ? n_basis : n_products});
+  expected(weights, "sender_embedding.weight", {composition.size(1), n_basis});
+  expected(weights, "receiver_embedding.weight", {composition.size(1), n_products});
   const Tensor table =
       expected(weights, "atomic_basis.mixing_weight", {basis.l_max + 1, basis.n_rbf * n_basis, n_products});
   for (const Tensor &of_degree : table.unbind()) mixing.emplace_back(of_degree, Tensor());

@@ -40,10 +40,8 @@ template <class Real> class PackedMatrix {
   // (inputs, outputs) and (outputs,), which may be undefined.
   PackedMatrix(const Tensor &weight, const Tensor &bias);
 
-  int n_in() const
-  {
-    return n_in_;
-  }    // of the gradient by x: whole vectors, of which x itself needs no more than it has
+  // Of the gradient by x: whole vectors; x itself needs no more than the inputs.
+  int n_in() const { return n_in_; }
   int n_out() const { return n_out_; }    // of y, whole vectors
 
   void values(const Groups &groups, Rows<const Real> x, Rows<Real> y, bool adds = false) const;
@@ -92,6 +90,8 @@ template <class Real> class FreeWeights {
   int n_layers() const { return static_cast<int>(messages.size()); }
   int n_invariants() const { return number_of_invariants(basis.l_max, nu_max); }
   int n_totals() const { return first[0].n_out(); }
+
+  Told told(int t) const { return {M, messages[t].has_scalars, messages[t].has_vectors}; }
 
   // For layer t and an element by its atomic number; made when they are first asked for.
   const SaysOfElement<Real> &says(int t, int64_t atomic_number) const;

@@ -67,8 +67,7 @@ Basis basis_of(const NamedWeights &weights)
   basis.cutoff = weights.number("cutoff_function.cutoff");
   basis.exponent = weights.integer("cutoff_function.exponent");
   basis.prefactor = weights.number("radial.prefactor");
-  basis.length = otherwise_0("radial.length");
-  basis.radial = radial_kind(static_cast<int64_t>(otherwise_0("radial.kind")), basis.length, basis.cutoff);
+  set_radial(basis, static_cast<int64_t>(otherwise_0("radial.kind")), otherwise_0("radial.length"));
   return basis;
 }
 

@@ -99,13 +99,9 @@ Tensor neighbor_sum(const Tensor &vectors, const Tensor &senders, const Tensor &
               frequencies.sizes());
   check_same_type("neighbor_sum", {vectors, weights, frequencies});
   check_indices("neighbor_sum", senders, weights.size(0));
-  const Basis basis{static_cast<int>(l_max),
-                    static_cast<int>(frequencies.size(0)),
-                    cutoff,
-                    static_cast<int>(exponent),
-                    prefactor,
-                    radial_kind(radial, length, cutoff),
-                    length};
+  Basis basis{static_cast<int>(l_max), static_cast<int>(frequencies.size(0)), cutoff, static_cast<int>(exponent),
+              prefactor};
+  set_radial(basis, radial, length);
   return differentiable(c10::make_intrusive<NeighborSumOperation>(basis, senders.contiguous(), receivers.contiguous(),
                                                                   n_atoms),
                         {vectors.contiguous(), weights.contiguous(), frequencies.contiguous(), {}});

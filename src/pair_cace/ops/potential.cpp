@@ -367,13 +367,15 @@ bool mixes_freely(const NamedWeights &weights)
 
 bool has_kernels(const NamedWeights &weights)
 {
-  const bool is_on_gpu = weights.tensor("atomic_basis.mixing_weight").is_cuda();
-  return !is_on_gpu || (has_cuda_kernels() && !mixes_freely(weights));
+  const Tensor mixing = weights.tensor("atomic_basis.mixing_weight");
+  if (mixing.is_cuda() && !has_cuda_kernels()) return false;
+  return !mixes_freely(weights) || kernels_for<float>(mixing).free;
 }
 
 std::unique_ptr<Potential> Potential::of(const NamedWeights &named)
 {
   at::AutoDispatchBelowADInplaceOrView below_autograd;
+  TORCH_CHECK(has_kernels(named), "evaluate: there are no kernels for this model where its weights are");
   if (mixes_freely(named)) return free_potential(named);
   const ModelWeights weights = ModelWeights::of(named);
   weights.check();

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -58,17 +59,20 @@ void check_vectors(const char *operation, const Tensor &vectors, const Tensor &s
               " and ", receivers.numel());
 }
 
-RadialKind radial_kind(int64_t number, double length, double cutoff)
+void set_radial(Basis &basis, int64_t number, double length)
 {
   const auto kind = static_cast<RadialKind>(number);
   TORCH_CHECK(kind == RadialKind::bessel || kind == RadialKind::stretched_bessel,
               "expected radial functions of kind 0 (Bessel) or 1 (stretched), got ", number,
               "; a newer version of pair_cace may know them");
+  basis.radial = kind;
+  if (kind == RadialKind::bessel) return;
   // Those of longer ones are hardly stretched, and 1 − exp(−r/ρ) loses its digits.
-  TORCH_CHECK(kind == RadialKind::bessel || (0.0 < length && length <= 10.0 * cutoff),
-              "expected a length of stretched radial functions above 0 and up to ten cutoffs, ", 10.0 * cutoff,
+  TORCH_CHECK(0.0 < length && length <= 10.0 * basis.cutoff,
+              "expected a length of stretched radial functions above 0 and up to ten cutoffs, ", 10.0 * basis.cutoff,
               ", got ", length);
-  return kind;
+  basis.length = length;
+  basis.stretch = basis.cutoff / (1.0 - std::exp(-basis.cutoff / length));
 }
 
 void check_same_type(const char *operation, std::initializer_list<Tensor> tensors)

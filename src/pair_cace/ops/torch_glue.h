@@ -36,7 +36,7 @@ template <class Real> const Kernels<Real> &kernels_for(const Tensor &tensor)
 
 void check_indices(const char *operation, const Tensor &index, int64_t n_atoms);
 void check_vectors(const char *operation, const Tensor &vectors, const Tensor &senders, const Tensor &receivers);
-RadialKind radial_kind(int64_t number, double length, double cutoff);
+void set_radial(Basis &basis, int64_t kind, double length);    // of a basis that knows its cutoff
 void check_same_type(const char *operation, std::initializer_list<Tensor> tensors);
 
 // ---- edges and threads ---------------------------------------------------------------------------

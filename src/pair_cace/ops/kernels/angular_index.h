@@ -68,5 +68,19 @@ constexpr int multinomial(int k)
   return factorial[p.x + p.y + p.z] / (factorial[p.x] * factorial[p.y] * factorial[p.z]);
 }
 
+// M(𝐥) of all 𝐥, and the places of 𝐥 + e_α.
+struct AngularSums {
+  int multinomial[max_angular] = {};
+  int16_t above[n_angular_up_to(max_degree - 1)][3] = {};
+
+  constexpr AngularSums()
+  {
+    for (int k = 0; k < max_angular; ++k) multinomial[k] = pair_cace::multinomial(k);
+    for (int k = 0; k < n_angular_up_to(max_degree - 1); ++k)
+      for (int a = 0; a < 3; ++a) above[k][a] = plus(k, 1 + a);
+  }
+};
+inline constexpr AngularSums angular_sums;
+
 }    // namespace PAIR_CACE_INSTRUCTIONS
 }    // namespace pair_cace

@@ -172,5 +172,24 @@ template <class T> class EdgeBasis {
   EdgeGeometry<T> edge_;
 };
 
+// Takes the edges of a receiver, as many at a time as there are lanes: loads them, makes their basis, and finds where the
+// rows of their senders begin, in a table with `row` numbers a sender. Lanes without an edge repeat the first one's, whose R
+// is 0 there. Then calls body(first edge).
+template <bool with_slopes, class T, class Task, class Body>
+[[gnu::always_inline]] inline void
+for_blocks_of_edges(const Task &task, int64_t atom, int row, EdgeVectors<T> &edges, EdgeBasis<T> &basis,
+                    int64_t (&place_of_sender)[lanes_of<RealOf<T>>], const Body &body)
+{
+  constexpr int lanes = lanes_of<RealOf<T>>;
+  const int64_t end = task.by_receiver.start[atom + 1];
+  for (int64_t first = task.by_receiver.start[atom]; first < end; first += lanes) {
+    edges.load(task.vectors, task.by_receiver, first, end, task.basis.cutoff);
+    basis.template evaluate<with_slopes>(edges);
+    for (int e = 0; e < edges.n; ++e) place_of_sender[e] = task.senders[task.by_receiver.edge(first + e)] * row;
+    for (int e = edges.n; e < lanes; ++e) place_of_sender[e] = place_of_sender[0];
+    body(first);
+  }
+}
+
 }    // namespace PAIR_CACE_INSTRUCTIONS
 }    // namespace pair_cace

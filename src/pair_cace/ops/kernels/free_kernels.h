@@ -38,16 +38,23 @@ template <class Real> struct ProductChannels {
   Real *grad_before = nullptr;           // by A'; may be the table of grad_by_next
 };
 
+// What atoms tell: a scalar h⁰ and a vector h¹ for every m < M, or one of them.
+struct Told {
+  int M = 0;
+  bool has_scalars = false, has_vectors = false;
+
+  int n_said() const { return (has_scalars ? 1 : 0) + (has_vectors ? 3 : 0); }
+};
+
 // Σ_{e→i} of what senders j say, a scalar h⁰ and a vector h¹ for every m < M, with radial functions
 // R_{l,c} = Σ_n w_{n,l,c} R_n f_c of their own, c = (r, m):
 //   scalars    Σ R_{l,c} û^𝐥 h⁰
 //   lower      Σ R_{l+1,c} û^𝐥 (û·h¹)                          for l < L: contracted to degree l
 //   upper      Σ R_{l−1,c} Σ_α (l_α / l) û^{𝐥−e_α} h¹_α        for l > 0: made symmetric
 // Columns of a row are (lower, scalars, upper), or those of them that there are.
-template <class Real> struct TensorSum {
+template <class Real> struct TensorSum : Told {
   Basis basis;
-  int M = 0, n_functions = 0;    // channels of what is told; r
-  bool has_scalars = false, has_vectors = false;
+  int n_functions = 0;    // r
   Grouping by_receiver;
   const int64_t *senders = nullptr;    // (E,)
   Input<Real> vectors;                 // (E, 3) Å
@@ -62,7 +69,6 @@ template <class Real> struct TensorSum {
   Real *grad_told = nullptr;    // added
 
   int n_columns() const { return M * n_functions; }
-  int n_said() const { return (has_scalars ? 1 : 0) + (has_vectors ? 3 : 0); }
   int width() const { return ((has_scalars ? 1 : 0) + (has_vectors ? 2 : 0)) * n_columns(); }
   int first_scalar() const { return has_vectors ? n_columns() : 0; }
   int first_upper() const { return first_scalar() + (has_scalars ? n_columns() : 0); }
@@ -71,15 +77,12 @@ template <class Real> struct TensorSum {
 
 // What an atom says, from rows of `said`: s, gates g⁰ of scalars, gates g¹ of vectors, and vectors w;
 // h⁰ = s · 2σ(g⁰), h¹ = w · 2σ(g¹).
-template <class Real> struct Gates {
-  int M = 0;
-  bool has_scalars = false, has_vectors = false;
+template <class Real> struct Gates : Told {
   const Real *said = nullptr;    // (N, width())
   Real *told = nullptr;          // (N, n_said, M)
   const Real *grad_told = nullptr;
   Real *grad_said = nullptr;
 
-  int n_said() const { return (has_scalars ? 1 : 0) + (has_vectors ? 3 : 0); }
   int n_linear() const { return ((has_scalars ? 2 : 0) + (has_vectors ? 1 : 0)) * M; }    // made of invariants
   int width() const { return n_linear() + (has_vectors ? 3 : 0) * M; }
 };
@@ -101,7 +104,9 @@ template <class Real> struct FreeKernels {
   Function<Activation<Real>> activation;
 };
 
-// As `kernels`.
-template <class Real> const FreeKernels<Real> &free_kernels();
+template <class Real> const FreeKernels<Real> &free_kernels()
+{
+  return *kernels<Real>().free;
+}
 
 }    // namespace pair_cace

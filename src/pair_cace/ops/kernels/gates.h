@@ -10,10 +10,9 @@ inline namespace PAIR_CACE_INSTRUCTIONS {
 // 2σ(x) and its derivative.
 template <class V> inline void gate(V x, V &value, V &slope)
 {
-  const V e = exponential(x < 0 ? x : -x);
-  const V sigmoid = (x < 0 ? e : broadcast(RealOf<V>(1))) / (1 + e);
-  value = 2 * sigmoid;
-  slope = value * (1 - sigmoid);
+  const V s = sigmoid(x);
+  value = 2 * s;
+  slope = value * (1 - s);
 }
 
 // Places of the parts of a row of `said`, and of what is told.

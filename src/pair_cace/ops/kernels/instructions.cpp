@@ -7,7 +7,10 @@
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
-template <class Real> constexpr Kernels<Real> table_of(const char *name)
+extern const FreeKernels<float> free_kernels_float;    // free_instructions.cpp
+extern const FreeKernels<double> free_kernels_double;
+
+template <class Real> constexpr Kernels<Real> table_of(const char *name, const FreeKernels<Real> *free)
 {
   using V = Vec<Real>;
   using D = Dual<V>;
@@ -27,13 +30,14 @@ template <class Real> constexpr Kernels<Real> table_of(const char *name)
           radial_message_gradient<D>,
           layer<V>,
           last_layer<V>,
-          layer_gradient<V>};
+          layer_gradient<V>,
+          free};
 }
 
 #define NAME_OF(macro) #macro
 #define NAME(macro) NAME_OF(macro)
-extern const Kernels<float> kernels_float = table_of<float>(NAME(PAIR_CACE_INSTRUCTIONS));
-extern const Kernels<double> kernels_double = table_of<double>(NAME(PAIR_CACE_INSTRUCTIONS));
+extern const Kernels<float> kernels_float = table_of<float>(NAME(PAIR_CACE_INSTRUCTIONS), &free_kernels_float);
+extern const Kernels<double> kernels_double = table_of<double>(NAME(PAIR_CACE_INSTRUCTIONS), &free_kernels_double);
 
 }    // namespace PAIR_CACE_INSTRUCTIONS
 }    // namespace pair_cace

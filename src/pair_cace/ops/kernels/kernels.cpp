@@ -1,5 +1,5 @@
 // Which instruction set this machine has.
-#include "free_kernels.h"
+#include "kernels.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -17,8 +17,6 @@ namespace pair_cace {
   inline namespace name {                                                                                              \
   extern const Kernels<float> kernels_float;                                                                           \
   extern const Kernels<double> kernels_double;                                                                         \
-  extern const FreeKernels<float> free_kernels_float;                                                                  \
-  extern const FreeKernels<double> free_kernels_double;                                                                \
   }
 // The namespaces are inline where they are compiled, so that names mangle alike; here they are
 // written out.
@@ -39,35 +37,23 @@ bool runs(const char *instructions)
 
 template <class Real> const Kernels<Real> *added = nullptr;
 
-template <class Real, class InFloat, class InDouble>
-const auto *in_precision([[maybe_unused]] const InFloat &in_float, [[maybe_unused]] const InDouble &in_double)
-{
-  if constexpr (std::is_same_v<Real, float>)
-    return &in_float;
-  else
-    return &in_double;
-}
-
-// What `table` returns for the best instruction set, or the one that is asked for.
-template <class Table> auto of_best_instructions(const Table &table)
-{
-  const char *wish = std::getenv("PAIR_CACE_INSTRUCTIONS");
-  const auto suits = [&](const char *name) { return runs(name) && (!wish || std::strcmp(wish, name) == 0); };
-#define PAIR_CACE_RETURN_IF_SUITS(name)                                                                                \
-  if (suits(#name))                                                                                                    \
-    return table(name::kernels_float, name::kernels_double, name::free_kernels_float, name::free_kernels_double);
-  PAIR_CACE_FOR_ALL_INSTRUCTIONS(PAIR_CACE_RETURN_IF_SUITS)
-  return table(baseline::kernels_float, baseline::kernels_double, baseline::free_kernels_float,
-               baseline::free_kernels_double);
-}
-
 template <class Real> const Kernels<Real> &best()
 {
   const char *wish = std::getenv("PAIR_CACE_INSTRUCTIONS");
   if (wish && added<Real> && std::strcmp(wish, added<Real>->instructions) == 0) return *added<Real>;
-  return *of_best_instructions([](const auto &in_float, const auto &in_double, const auto &, const auto &) {
-    return in_precision<Real>(in_float, in_double);
-  });
+  const auto suits = [&](const char *name) { return runs(name) && (!wish || std::strcmp(wish, name) == 0); };
+#define PAIR_CACE_RETURN_IF_SUITS(name)                                                                                \
+  if (suits(#name)) {                                                                                                  \
+    if constexpr (std::is_same_v<Real, float>)                                                                         \
+      return name::kernels_float;                                                                                      \
+    else                                                                                                               \
+      return name::kernels_double;                                                                                     \
+  }
+  PAIR_CACE_FOR_ALL_INSTRUCTIONS(PAIR_CACE_RETURN_IF_SUITS)
+  if constexpr (std::is_same_v<Real, float>)
+    return baseline::kernels_float;
+  else
+    return baseline::kernels_double;
 }
 
 }    // namespace
@@ -100,17 +86,6 @@ template <class Real> const Kernels<Real> &kernels()
   return chosen;
 }
 
-template <class Real> const FreeKernels<Real> &free_kernels()
-{
-  static const FreeKernels<Real> *chosen =
-      of_best_instructions([](const auto &, const auto &, const auto &in_float, const auto &in_double) {
-        return in_precision<Real>(in_float, in_double);
-      });
-  return *chosen;
-}
-
-template const FreeKernels<float> &free_kernels<float>();
-template const FreeKernels<double> &free_kernels<double>();
 template const Kernels<float> &kernels<float>();
 template const Kernels<double> &kernels<double>();
 

@@ -49,7 +49,8 @@ struct Basis {
   int exponent = 0;       // p of the polynomial cutoff
   double prefactor = 0.0;
   RadialKind radial = RadialKind::bessel;
-  double length = 0.0;    // ρ of stretched_bessel, Å
+  double length = 0.0;     // ρ of stretched_bessel, Å
+  double stretch = 0.0;    // and r_c / (1 − exp(−r_c/ρ)), Å
 
   PAIR_CACE_HD int n_angular() const { return n_angular_up_to(l_max); }
 };
@@ -192,6 +193,8 @@ template <class Real> struct Layer {
 // N_B, the number of invariants of a column.
 [[gnu::visibility("default")]] int number_of_invariants(int l_max, int nu_max);
 
+template <class Real> struct FreeKernels;    // free_kernels.h
+
 // Kernels for one instruction set. A call treats atoms begin … end − 1; different calls may run at once.
 template <class Real> struct Kernels {
   template <class Task> using Function = void (*)(const Task &, int64_t begin, int64_t end);
@@ -203,6 +206,7 @@ template <class Real> struct Kernels {
   Function<Mixing<Real>> mixing, mixing_tangent, mixing_gradient, mixing_gradient_tangent;
   Function<RadialMessage<Real>> message, message_tangent, message_gradient, message_gradient_tangent;
   Function<Layer<Real>> layer, last_layer, layer_gradient;    // begin: a multiple of atoms_at_once
+  const FreeKernels<Real> *free = nullptr;                    // of freely mixed channels; null: none
 };
 
 // The best for this machine; PAIR_CACE_INSTRUCTIONS=baseline|avx2|avx512 in the environment asks for

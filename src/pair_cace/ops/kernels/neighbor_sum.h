@@ -74,15 +74,10 @@ template <class T> class NeighborSummation {
  private:
   template <bool with_slopes, class Body> void for_each_block(int64_t atom, const Body &body)
   {
-    const int64_t end = task_.by_receiver.start[atom + 1];
-    for (int64_t first = task_.by_receiver.start[atom]; first < end; first += lanes) {
-      edges_.load(task_.vectors, task_.by_receiver, first, end, task_.basis.cutoff);
-      basis_.template evaluate<with_slopes>(edges_);
-      for (int e = 0; e < edges_.n; ++e) place_of_weights_[e] = task_.senders[task_.by_receiver.edge(first + e)] * row_;
-      for (int e = edges_.n; e < lanes; ++e) place_of_weights_[e] = place_of_weights_[0];
+    for_blocks_of_edges<with_slopes>(task_, atom, row_, edges_, basis_, place_of_weights_, [&](int64_t first) {
       first_ = first;
       body();
-    }
+    });
   }
 
   // ---- values, one column per lane: sums (products, columns) += Σ_e chi · weights --------------------

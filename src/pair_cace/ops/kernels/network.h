@@ -7,13 +7,19 @@
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
-// SiLU, x / (1 + exp(−x)), and its derivative.
-template <class V> inline void silu(V x, V &value, V &slope)
+// 1 / (1 + exp(−x))
+template <class V> inline V sigmoid(V x)
 {
   const V e = exponential(x < 0 ? x : -x);
-  const V sigmoid = (x < 0 ? e : broadcast(RealOf<V>(1))) / (1 + e);
-  value = x * sigmoid;
-  slope = sigmoid * (1 + x * (1 - sigmoid));
+  return (x < 0 ? e : broadcast(RealOf<V>(1))) / (1 + e);
+}
+
+// SiLU, x σ(x), and its derivative.
+template <class V> inline void silu(V x, V &value, V &slope)
+{
+  const V s = sigmoid(x);
+  value = x * s;
+  slope = s * (1 + x * (1 - s));
 }
 
 template <class V> class TailEvaluation {

@@ -10,24 +10,6 @@
 namespace pair_cace {
 inline namespace PAIR_CACE_INSTRUCTIONS {
 
-// The products A_𝐜 A_{𝐜+e_α} of all vectors, v^κ_α from κ = 1 on.
-struct VectorProducts {
-  struct Product {
-    int16_t lower, upper, entry;    // entry = α L + κ
-    float coefficient;              // M(𝐜)
-  };
-  Product product[3 * n_angular_up_to(max_degree - 1)];
-  int n = 0;
-
-  explicit VectorProducts(int l_max)
-  {
-    for (int l = 1; l < l_max; ++l)
-      for (int c = angular_before(l); c < angular_before(l + 1); ++c)
-        for (int a = 0; a < 3; ++a)
-          product[n++] = {int16_t(c), int16_t(plus(c, 1 + a)), int16_t(a * l_max + l), float(multinomial(c))};
-  }
-};
-
 template <class V> class Channels {
   using Real = RealOf<V>;
   static constexpr int lanes = lanes_of<Real>;
@@ -35,8 +17,8 @@ template <class V> class Channels {
  public:
   explicit Channels(const ProductChannels<Real> &task)
       : task_(task), n_angular_(n_angular_up_to(task.l_max)), P_(task.n_channels),
-        column_(ColumnInvariants<V>::of(task.l_max, task.nu_max)), products_(task.l_max), basis_(n_angular_),
-        grad_basis_(n_angular_), invariants_(column_.n_features), vectors_(3 * task.l_max)
+        column_(ColumnInvariants<V>::of(task.l_max, task.nu_max)), basis_(n_angular_), grad_basis_(n_angular_),
+        invariants_(column_.n_features), vectors_(3 * task.l_max)
   {
   }
 
@@ -95,15 +77,23 @@ template <class V> class Channels {
       }
   }
 
+  // Calls body(α L + κ, 𝐜, 𝐜 + e_α, M(𝐜)) for all products of the vectors v^κ_α, from κ = |𝐜| = 1 on.
+  template <class Body> [[gnu::always_inline]] void for_products(const Body &body) const
+  {
+    for (int l = 1; l < task_.l_max; ++l)
+      for (int c = angular_before(l); c < angular_before(l + 1); ++c)
+        for (int a = 0; a < 3; ++a)
+          body(a * task_.l_max + l, c, angular_sums.above[c][a], Real(angular_sums.multinomial[c]));
+  }
+
   void make_vectors()
   {
     const int n = 3 * task_.l_max;
     for (int k = 0; k < n; ++k) vectors_[k] = V{};
     for (int a = 0; a < 3; ++a) vectors_[a * task_.l_max] = basis_[1 + a];
-    for (int i = 0; i < products_.n; ++i) {
-      const auto &product = products_.product[i];
-      vectors_[product.entry] += Real(product.coefficient) * basis_[product.lower] * basis_[product.upper];
-    }
+    for_products([&](int entry, int lower, int upper, Real coefficient) {
+      vectors_[entry] += coefficient * basis_[lower] * basis_[upper];
+    });
     for (int k = 0; k < n; ++k) store(at(task_.vectors, n, k), vectors_[k]);
   }
 
@@ -112,18 +102,16 @@ template <class V> class Channels {
     const int n = 3 * task_.l_max;
     for (int k = 0; k < n; ++k) vectors_[k] = load(at(task_.grad_vectors, n, k));
     for (int a = 0; a < 3; ++a) grad_basis_[1 + a] += vectors_[a * task_.l_max];
-    for (int i = 0; i < products_.n; ++i) {
-      const auto &product = products_.product[i];
-      const V g = Real(product.coefficient) * vectors_[product.entry];
-      grad_basis_[product.lower] += g * basis_[product.upper];
-      grad_basis_[product.upper] += g * basis_[product.lower];
-    }
+    for_products([&](int entry, int lower, int upper, Real coefficient) {
+      const V g = coefficient * vectors_[entry];
+      grad_basis_[lower] += g * basis_[upper];
+      grad_basis_[upper] += g * basis_[lower];
+    });
   }
 
   const ProductChannels<Real> &task_;
   int n_angular_, P_;
   ColumnInvariants<V> column_;
-  VectorProducts products_;
   int64_t atom_ = 0;
   int p_ = 0;
   Scratch<V> basis_, grad_basis_, invariants_, vectors_;    // of a vector of channels, or gradients by them

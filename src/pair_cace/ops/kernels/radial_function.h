@@ -21,13 +21,12 @@ PAIR_CACE_HD inline RadialDistance<T> radial_distance(const Basis &basis, const 
   switch (basis.radial) {
   case RadialKind::bessel: return {edge.length, one, one};
   case RadialKind::stretched_bessel: {
-    const double scale = basis.cutoff / (1.0 - exp(-basis.cutoff / basis.length));
     const T decay = exponential(edge.length * broadcast(Real(-1.0 / basis.length)));
-    const T value = (one - decay) * broadcast(Real(scale));
-    return {value, decay * broadcast(Real(scale / basis.length)), value * edge.inverse_length};
+    const T value = (one - decay) * broadcast(Real(basis.stretch));
+    return {value, decay * broadcast(Real(basis.stretch / basis.length)), value * edge.inverse_length};
   }
   }
-  __builtin_unreachable();    // see radial_kind in torch_glue.h
+  __builtin_unreachable();    // see set_radial in torch_glue.h
 }
 
 // R_n f_c, and its derivatives with respect to r and to the parameter of n.

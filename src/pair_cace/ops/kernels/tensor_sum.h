@@ -65,37 +65,19 @@ template <class V> class TensorSummation {
  private:
   template <bool with_slopes, class Body> void for_each_block(int64_t atom, const Body &body)
   {
-    const int64_t end = task_.by_receiver.start[atom + 1];
-    for (int64_t first = task_.by_receiver.start[atom]; first < end; first += lanes) {
-      edges_.load(task_.vectors, task_.by_receiver, first, end, task_.basis.cutoff);
-      basis_.template evaluate<with_slopes>(edges_);
-      for (int k = 0; k < n_angular_; ++k) weighted_[k] = Real(multinomials.of[k]) * basis_.angular()[k];
-      for (int e = 0; e < edges_.n; ++e) place_[e] = task_.senders[task_.by_receiver.edge(first + e)] * row_;
-      for (int e = edges_.n; e < lanes; ++e) place_[e] = place_[0];    // R is 0 there
+    for_blocks_of_edges<with_slopes>(task_, atom, row_, edges_, basis_, place_, [&](int64_t first) {
+      for (int k = 0; k < n_angular_; ++k) weighted_[k] = Real(angular_sums.multinomial[k]) * basis_.angular()[k];
       first_ = first;
       body();
-    }
+    });
   }
 
-  // M(𝐥) of all 𝐥, and the places of 𝐥 + e_α: Σ_α l_α/l û^{𝐥−e_α} h_α = 1/M(𝐥) Σ_α M(𝐥−e_α) û^{𝐥−e_α} h_α.
-  struct Multinomials {
-    float of[max_angular] = {};
-    int16_t above[n_angular_up_to(max_degree - 1)][3] = {};
-
-    constexpr Multinomials()
-    {
-      for (int k = 0; k < max_angular; ++k) of[k] = multinomial(k);
-      for (int k = 0; k < n_angular_up_to(max_degree - 1); ++k)
-        for (int a = 0; a < 3; ++a) above[k][a] = plus(k, 1 + a);
-    }
-  };
-  static constexpr Multinomials multinomials{};
-
+  // Σ_α l_α/l û^{𝐥−e_α} h_α = 1/M(𝐥) Σ_α M(𝐥−e_α) û^{𝐥−e_α} h_α, by which rows of the sums begin and end as these.
   template <class Place> void scale_upper(const Place &place) const
   {
     for (int k = 1; k < n_angular_; ++k)
       for (int c = 0; c < n_columns_ * lanes; c += lanes)
-        store(place(k, c), load(place(k, c)) * (1 / Real(multinomials.of[k])));
+        store(place(k, c), load(place(k, c)) * (1 / Real(angular_sums.multinomial[k])));
   }
 
   const V *radial_weights(int kind, int l, int c) const
@@ -140,7 +122,7 @@ template <class V> class TensorSummation {
           for (int e = 0; e < group; ++e) x[e] = radial[e] * told[a][e];
           Real *upper = sums + task_.first_upper() + c * lanes;
           for (int k = angular_before(l); k < angular_before(l + 1); ++k)
-            add_row(weighted() + first + k * lanes, x, upper + multinomials.above[k][a] * width_);
+            add_row(weighted() + first + k * lanes, x, upper + angular_sums.above[k][a] * width_);
         }
       }
     }
@@ -213,7 +195,7 @@ template <class V> class TensorSummation {
           for (int c = 0; c < n_columns_; ++c)
             x_[a * n_columns_ + c] = radial_[c] * load(vectors + a * M + told_of_[c] * lanes);
         add_row_gradients<3>(e, l, weighted(), [&](int k, int a) {
-          return grad_sums + multinomials.above[k][a] * width_ + task_.first_upper();
+          return grad_sums + angular_sums.above[k][a] * width_ + task_.first_upper();
         });
         for (int a = 0; a < 3; ++a)
           for (int c = 0; c < n_columns_; ++c) {
@@ -283,7 +265,7 @@ template <class V> class TensorSummation {
         }
       for (int i = 0; i < size; ++i) {
         const int k = begin + at + i;
-        by_angular_[k * lanes + e] += is_weighted ? by_y[i] * Real(multinomials.of[k]) : by_y[i];
+        by_angular_[k * lanes + e] += is_weighted ? by_y[i] * Real(angular_sums.multinomial[k]) : by_y[i];
       }
     });
   }
