@@ -22,6 +22,7 @@ MODELS = {
     "tensors": settings_of("tensors"),
     "T0-zbl": settings_of("T0", zbl_cutoff=2.0),
     "T2-zbl": settings_of("T2-all", zbl_cutoff=2.0),
+    "free-zbl": settings_of("T2-free", zbl_cutoff=2.0),
 }
 
 THERMO = """\

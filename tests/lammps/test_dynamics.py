@@ -47,7 +47,8 @@ def test_minimize_ends_where_a_minimizer_of_ase_ends(tmp_path, models):
 
 
 @pytest.mark.parametrize(
-    "model, cells, axes, bar", [("T0-zbl", 1, "iso", 0), ("T2-zbl", 2, "aniso", 80000)]
+    "model, cells, axes, bar",
+    [("T0-zbl", 1, "iso", 0), ("T2-zbl", 2, "aniso", 80000), ("free-zbl", 1, "iso", 0)],
 )
 def test_a_relaxed_box_has_the_pressure_asked_for(tmp_path, models, model, cells, axes, bar):
     atoms = bulk("OH", "cesiumchloride", a=3.0, cubic=True).repeat(cells)
@@ -66,7 +67,11 @@ minimize 0 1e-7 2000 20000
 
 @pytest.mark.parametrize(
     "ensemble, model, ranks",
-    [("npt temp 300 300 0.1 aniso 0 0 0.05", "T0", 1), ("nph tri 0 0 0.05", "T2", 2)],
+    [
+        ("npt temp 300 300 0.1 aniso 0 0 0.05", "T0", 1),
+        ("nph tri 0 0 0.05", "T2", 2),
+        ("nph tri 0 0 0.05", "tensors", 2),
+    ],
 )
 def test_pressure_while_the_box_changes(tmp_path, models, ensemble, model, ranks):
     commands = f"velocity all create 300 4928459 loop geom\nfix 1 all {ensemble}\nrun 30"
@@ -84,14 +89,15 @@ def test_pressure_while_the_box_changes(tmp_path, models, ensemble, model, ranks
 
 
 @pytest.mark.parametrize(
-    "ensemble, system",
+    "ensemble, system, model",
     [
         # In a tilted box, `aniso` also turns it, and LAMMPS leaves out the work of that.
-        ("nph aniso 0 0 0.1", "liquid"),
-        ("npt temp 3000 3000 0.1 tri 0 0 0.1", "triclinic"),
+        ("nph aniso 0 0 0.1", "liquid", "T2-zbl"),
+        ("npt temp 3000 3000 0.1 tri 0 0 0.1", "triclinic", "T2-zbl"),
+        ("npt temp 3000 3000 0.1 tri 0 0 0.1", "triclinic", "free-zbl"),
     ],
 )
-def test_what_a_barostat_conserves(tmp_path, models, ensemble, system):
+def test_what_a_barostat_conserves(tmp_path, models, ensemble, system, model):
     """The work that the virial does on the box is what the energy loses."""
     commands = f"""
 velocity all create 3000 4928459 loop geom
@@ -99,20 +105,21 @@ fix 1 all {ensemble}
 timestep 0.0001
 run 200
 """
-    run_to_the_end(tmp_path, SYSTEMS[system](), cace(models, "T2-zbl"), commands)
+    run_to_the_end(tmp_path, SYSTEMS[system](), cace(models, model), commands)
     table = thermo(tmp_path / "log.lammps")[0]
     assert np.ptp(table["TotEng"]) > 5
     assert np.ptp(table["Econserve"]) < 0.002 * np.ptp(table["TotEng"])
 
 
-def test_restart_and_go_on(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2", "tensors"])
+def test_restart_and_go_on(tmp_path, models, model):
     """The restart file brings the potential along."""
     start = MOVE + "run 10\nwrite_restart half.restart\nrun 10\n"
     read = "clear\nread_restart half.restart\n"
     again = f"{read}{THERMO}fix 1 all nve\nrun 10\n"
-    pair = cace(models, "T2")
+    pair = cace(models, model)
     found = run_to_the_end(tmp_path, SYSTEMS["triclinic"](), pair, start + again, ranks=2)
-    check(found, "T2")
+    check(found, model)
     _, straight, restarted = thermo(tmp_path / "log.lammps")
     assert list(restarted["Step"]) == list(range(10, 21))
     for name in ("PotEng", "TotEng", "c_virial[4]"):
@@ -122,7 +129,7 @@ def test_restart_and_go_on(tmp_path, models):
 BOX = "region box block EDGE EDGE EDGE EDGE EDGE EDGE\n"
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("model, ranks", [("T2", 1), ("T2", 2), ("tensors", 2)])
 @pytest.mark.parametrize(
     "commands, change",
     [
@@ -134,19 +141,20 @@ BOX = "region box block EDGE EDGE EDGE EDGE EDGE EDGE\n"
     ],
     ids=["delete_atoms", "deposit", "evaporate", "gcmc", "atom/swap"],
 )
-def test_atoms_that_come_and_go(tmp_path, models, commands, change, ranks):
+def test_atoms_that_come_and_go(tmp_path, models, commands, change, model, ranks):
     atoms = SYSTEMS["liquid"]()
     found = run_to_the_end(
-        tmp_path, atoms, cace(models, "T2"), MOVE + commands, ranks=ranks,
+        tmp_path, atoms, cace(models, model), MOVE + commands, ranks=ranks,
         first="atom_modify map yes",
     )  # fmt: skip
     assert len(found.atoms) == len(atoms) + change
     if change == 0:
         assert (found.atoms.numbers != atoms.numbers).any()
-    check(found, "T2")
+    check(found, model)
 
 
-def test_change_box(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2", "tensors"])
+def test_change_box(tmp_path, models, model):
     atoms = SYSTEMS["liquid"]()
     commands = """
 run 0
@@ -155,12 +163,12 @@ run 0
 change_box all triclinic xy final 1.2 yz final -0.7 xz delta 0.4 remap
 run 0
 """
-    found = run_to_the_end(tmp_path, atoms, cace(models, "T2"), commands, ranks=2)
-    check(found, "T2")
+    found = run_to_the_end(tmp_path, atoms, cace(models, model), commands, ranks=2)
+    check(found, model)
     cell = [[8.5, 0, 0], [1.2, 6.75, 0], [0.4, -0.7, 8.0]]
     assert_close(found.atoms.cell.array, cell)
     atoms.set_cell(cell, scale_atoms=True)
-    assert_close(found.energy, predict_atoms(model_of("T2"), atoms).energies[0])
+    assert_close(found.energy, predict_atoms(model_of(model), atoms).energies[0])
     energies = [table["PotEng"][0] for table in thermo(tmp_path / "log.lammps")]
     assert len(set(np.round(energies, 3))) == 3
 

@@ -53,14 +53,14 @@ RUNS = {
 
 
 @pytest.mark.parametrize("commands", RUNS)
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_runs(tmp_path, models, commands, ranks):
+@pytest.mark.parametrize("model, ranks", [("T2-zbl", 1), ("T2-zbl", 2), ("free-zbl", 2)])
+def test_runs(tmp_path, models, commands, model, ranks):
     atoms = SYSTEMS["triclinic"]()
     state = run_to_the_end(
-        tmp_path, atoms, cace(models, "T2-zbl"), RUNS[commands], ranks=ranks,
+        tmp_path, atoms, cace(models, model), RUNS[commands], ranks=ranks,
         first="atom_modify map yes",
     )  # fmt: skip
-    check(state, "T2-zbl")
+    check(state, model)
 
 
 FALL_TOGETHER = """\
@@ -75,25 +75,27 @@ run 8
 """
 
 
-def test_more_edges_than_there_were_when_the_list_was_built(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2-zbl", "free-zbl"])
+def test_more_edges_than_there_were_when_the_list_was_built(tmp_path, models, model):
     atoms = SYSTEMS["cluster"]()
     atoms.positions *= 1.4
-    state = run_to_the_end(tmp_path, atoms, cace(models, "T2-zbl"), FALL_TOGETHER, open_kind="s")
+    state = run_to_the_end(tmp_path, atoms, cace(models, model), FALL_TOGETHER, open_kind="s")
     assert "Neighbor list builds = 0" in state.run.output
     n_before, n_after = (len(neighbor_list("i", a, CUTOFF)) for a in (atoms, state.atoms))
     assert n_after > 1.2 * n_before
-    check(state, "T2-zbl")
+    check(state, model)
 
 
-def test_a_type_that_is_not_treated(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2", "tensors"])
+def test_a_type_that_is_not_treated(tmp_path, models, model):
     atoms = SYSTEMS["liquid"]()
     atoms.symbols[:6] = "He"
     pair = f"pair_style hybrid/overlay cace {OWN} zero 3.0\npair_coeff * * zero\n"
-    pair += f"pair_coeff * * cace {models / 'T2'}.pt O H NULL"
+    pair += f"pair_coeff * * cace {models / model}.pt O H NULL"
     found = single_point(tmp_path, atoms, pair, symbols=("O", "H", "He"))
     assert not found.forces[:6].any() and not found.atom_energies[:6].any()
     rest = atoms[6:]
-    expected = single_point(tmp_path, rest, cace(models, "T2", "neighbors lammps"))
+    expected = single_point(tmp_path, rest, cace(models, model, "neighbors lammps"))
     assert_close(found.energy, expected.energy)
     assert_close(found.forces[6:], expected.forces)
     assert_close(found.atom_virials, expected.atom_virials)
@@ -115,7 +117,7 @@ COMMITTEE = """\
 units metal
 read_data atoms.data
 pair_style cace {keywords} deviation 5 deviation.txt
-pair_coeff * * {models}/T0-zbl.pt {models}/T2-zbl.pt O H
+pair_coeff * * {models}/T0-zbl.pt {models}/T2-zbl.pt {models}/free-zbl.pt O H
 neighbor 0.3 bin
 velocity all create 1000 1 loop geom
 fix 1 all nve

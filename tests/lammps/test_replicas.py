@@ -10,12 +10,10 @@ from systems import SYSTEMS
 from tolerances import CONSTANTS, PRINTED_DIGITS
 
 
-def run_replicas(folder, models, atoms, commands, replicas, ranks_of_each=1):
+def run_replicas(folder, pair, atoms, commands, replicas, ranks_of_each=1):
     """The final atoms and forces and the last thermodynamic output of every replica."""
     write_data(folder / "atoms.data", atoms, ["O", "H"])
-    start = START.format(
-        boundary=boundary_of(atoms), first="atom_modify map yes", pair=cace(models, "T2-zbl")
-    )
+    start = START.format(boundary=boundary_of(atoms), first="atom_modify map yes", pair=pair)
     uloop = f"variable replica uloop {replicas}\n"
     script = start + THERMO + uloop + commands + FINISH.format(name="${replica}.dump")
     partition = ["-partition", f"{replicas}x{ranks_of_each}"]
@@ -27,7 +25,8 @@ def run_replicas(folder, models, atoms, commands, replicas, ranks_of_each=1):
     return states, [thermo(log) for log in logs]
 
 
-def test_path_integral(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2-zbl", "free-zbl"])
+def test_path_integral(tmp_path, models, model):
     """Two beads on two ranks each: their energies and forces, and the kinetic energy that follows from the forces."""
     commands = """
 velocity all create 300 ${replica}77 loop geom
@@ -40,10 +39,11 @@ thermo_modify format float %.17g
 unfix 1
 run 0
 """
-    states, tables = run_replicas(tmp_path, models, SYSTEMS["cluster"](), commands, 2, 2)
+    pair = cace(models, model)
+    states, tables = run_replicas(tmp_path, pair, SYSTEMS["cluster"](), commands, 2, 2)
     (first, of_first), (second, of_second) = states
     for (atoms, forces), (moving, still) in zip(states, tables, strict=True):
-        expected = predict_atoms(model_of("T2-zbl"), atoms)
+        expected = predict_atoms(model_of(model), atoms)
         assert_close(moving["PotEng"][-1], expected.energies[0])
         assert_close(moving["f_1[3]"][-1], expected.energies[0])
         assert_close(still["PotEng"][-1], expected.energies[0])
@@ -68,7 +68,7 @@ fix 2 hydrogen setforce 0 0 0
 min_style fire
 neb 0 1e-4 500 500 50 final end.txt
 """
-    states, tables = run_replicas(tmp_path, models, atoms, commands, 3)
+    states, tables = run_replicas(tmp_path, cace(models, "T2-zbl"), atoms, commands, 3)
     energies = []
     for (atoms, _), of_replica in zip(states, tables, strict=True):
         expected = predict_atoms(model_of("T2-zbl"), atoms)

@@ -72,11 +72,12 @@ def test_heat_flux_is_how_fast_energy_moves(tmp_path, models):
         )
 
 
-def test_units_real_are_units_metal_times_constants(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2", "tensors"])
+def test_units_real_are_units_metal_times_constants(tmp_path, models, model):
     commands = "velocity all create 3000 4928459 loop geom"
     found = {}
     for units in ("metal", "real"):
-        atoms, pair = SYSTEMS["triclinic"](), cace(models, "T2")
+        atoms, pair = SYSTEMS["triclinic"](), cace(models, model)
         _, found[units] = outputs(tmp_path, atoms, pair, commands, units=units)
     kcal_mol, atm = 23.060549, 68568.415 * 23.060549 / 1.6021765e6
     assert atm == pytest.approx(1 / 1.01325, rel=CONSTANTS)
@@ -88,7 +89,8 @@ def test_units_real_are_units_metal_times_constants(tmp_path, models):
         assert_close(found["real"][name], factor * found["metal"][name], within=CONSTANTS)
 
 
-def test_derivatives_that_lammps_takes(tmp_path, models):
+@pytest.mark.parametrize("model", ["T2", "tensors"])
+def test_derivatives_that_lammps_takes(tmp_path, models, model):
     """Forces and virial against differences of energies, both from LAMMPS."""
     commands = """
 fix 1 all numdiff 1 1e-4
@@ -98,7 +100,7 @@ run 0
 write_dump all custom numdiff.dump id f_1[*] modify sort id format float %.17g
 """
     found = run_to_the_end(
-        tmp_path, SYSTEMS["triclinic"](), cace(models, "T2"), commands, ranks=2,
+        tmp_path, SYSTEMS["triclinic"](), cace(models, model), commands, ranks=2,
         first="atom_modify map yes",
     )  # fmt: skip
     differences = np.loadtxt(tmp_path / "numdiff.dump", skiprows=9)[:, 1:]
