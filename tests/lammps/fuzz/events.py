@@ -83,6 +83,8 @@ def shaken_atoms(rng: random.Random, box: Box) -> list[str]:
 
 def shifted_atoms(rng: random.Random, box: Box) -> list[str]:
     moves = [rng.uniform(-9, 9) if periodic else 0.0 for periodic in box.periodic]
+    if box.skewed and not all(box.periodic):  # back in the box, they are beyond another side
+        moves = [0.0, 0.0, 0.0]
     return ["displace_atoms all move {:.3f} {:.3f} {:.3f} units box".format(*moves)]
 
 

@@ -30,6 +30,9 @@ LIMITS_OF_LAMMPS = {
     r"Fix \w+ has tilted box too far": "a barostat in a box under high pressure",
     r"Fix gcmc translation put atom outside box": "insertion next to an open boundary",
     r"command on system without atoms": "delete_atoms may have deleted all",
+    r"Cannot use fix deform on a shrink-wrapped boundary": "change_box may have made it one",
+    r"Lost atoms via balance": "change_box may have made a boundary that atoms are beyond",
+    r"zlo/zhi for 2d simulation must straddle 0": "LAMMPS reads no other box in two dimensions",
 }
 
 
