@@ -155,4 +155,10 @@ template <class Real> void add_of_warp(Real *sum, Real value)
   atomicAdd(sum, value);
 }
 
+template <int n, class Real> void add_all_of_warp(Real *sums, const Real (&values)[n], int size)
+{
+  __syncthreads();
+  for (int k = 0; k < size; ++k) atomicAdd(sums + k, values[k]);
+}
+
 }    // namespace pair_cace

@@ -15,13 +15,24 @@ SCRIPT = """
 import torch, pair_cace.operations
 torch.ops.load_library("{library}")
 import test_compiled as t
-from helpers import settings_of
+from helpers import random_model, settings_of
 from pair_cace.data.graph import Graph
 from systems import SYSTEMS
 graph = Graph.of(SYSTEMS["molecule"](), t.CUTOFF)
 for kind in ("T0", "Bchi", "T2-all", "nu4", "Bchi-one-weight", "Bchi-hidden", "one-embedding", "stretched"):
     for dtype in t.DTYPES:
         t.assert_both_ways_agree(settings_of(kind), graph, dtype)
+# Freely mixed channels have kernels for CPUs alone that go from edges to energies and back.
+def by_operations(settings, dtype):
+    model = random_model(settings, dtype=dtype)
+    model.has_kernels = False
+    return model
+t.random_model = by_operations
+free = [settings_of(kind) for kind in ("free", "tensors", "T2-tensors", "T2-free")]
+free += [settings_of("tensors", l_max=l, message_channels=m) for l, m in ((1, 3), (2, 70), (4, 5), (5, 17))]
+for settings in free:
+    for dtype in t.DTYPES:
+        t.assert_both_ways_agree(settings, graph, dtype)
 print(torch.ops.pair_cace.instructions())
 """
 

@@ -16,6 +16,7 @@
 #include <torch/library.h>
 
 #include <array>
+#include <optional>
 #include <vector>
 
 namespace {
@@ -23,6 +24,7 @@ namespace {
 using namespace pair_cace;
 
 enum Part { of_g, of_Y, of_R, of_h, n_parts };
+static_assert(of_g == int(TensorMessagePart::g) && of_h == int(TensorMessagePart::h));
 using Parts = std::array<Tensor, n_parts>;
 
 struct Sizes {
@@ -32,10 +34,12 @@ struct Sizes {
   int64_t row() const { return n_components * n_columns(); }
 };
 
-struct Edges {
+struct Edges : torch::CustomClassHolder {
   Tensor senders, receivers, degree;    // (E,), (E,) and (N_l,), int64
   Sizes size;
+  std::optional<GroupedEdges> by_receiver;    // where there are kernels
 };
+using EdgesHandle = c10::intrusive_ptr<Edges>;
 
 // ---- loops ---------------------------------------------------------------------------------------
 
@@ -137,7 +141,8 @@ PAIR_CACE_SUM(of_R, double)
 PAIR_CACE_SUM(of_h, float)
 PAIR_CACE_SUM(of_h, double)
 
-template <Part part> Tensor on_host(Parts tensors, const Edges &edges)
+// Makes those that are known contiguous, and zeros for `part`.
+template <Part part> void prepare(Parts &tensors, const Edges &edges)
 {
   const Sizes &n = edges.size;
   const std::array<std::vector<int64_t>, n_parts> shapes{{{n.n_atoms, n.n_angular, n.n_components, n.n_columns()},
@@ -147,7 +152,13 @@ template <Part part> Tensor on_host(Parts tensors, const Edges &edges)
   const auto type = tensors[(part + 1) % n_parts].scalar_type();
   for (int k = 0; k < n_parts; ++k)
     tensors[k] = k == part ? at::zeros(shapes[k], edges.receivers.options().dtype(type)) : tensors[k].contiguous();
-  AT_DISPATCH_FLOATING_TYPES(type, "tensor_message", [&] {
+}
+
+template <Part part> Tensor on_host(Parts tensors, const Edges &edges)
+{
+  const Sizes &n = edges.size;
+  prepare<part>(tensors, edges);
+  AT_DISPATCH_FLOATING_TYPES(tensors[part].scalar_type(), "tensor_message", [&] {
     const Tables<scalar_t> table{data_of<scalar_t>(tensors[of_g]),        data_of<scalar_t>(tensors[of_Y]),
                                  data_of<scalar_t>(tensors[of_R]),        data_of<scalar_t>(tensors[of_h]),
                                  edges.senders.const_data_ptr<int64_t>(), edges.receivers.const_data_ptr<int64_t>(),
@@ -164,7 +175,38 @@ template <Part part> Tensor on_host(Parts tensors, const Edges &edges)
   return tensors[part];
 }
 
-// The same by operations of torch, on other devices.
+// Whether there are kernels for where `tensor` is and for shapes of these sizes. They know the degrees of 𝐥.
+template <class Real> bool has_kernels(const Tensor &tensor, const Sizes &n)
+{
+  if (tensor.is_cuda() && !has_cuda_kernels()) return false;
+  const Kernels<Real> &table = kernels_for<Real>(tensor);
+  const bool fits = (n.n_components == 1 || n.n_components == 3) && n.n_degrees <= max_degree + 1 &&
+                    n.n_angular == n_angular_up_to(static_cast<int>(n.n_degrees) - 1);
+  return table.tensor_message[of_g] && fits;
+}
+
+template <Part part> Tensor by_kernels(Parts tensors, const Edges &edges)
+{
+  const Sizes &n = edges.size;
+  prepare<part>(tensors, edges);
+  AT_DISPATCH_FLOATING_TYPES(tensors[part].scalar_type(), "tensor_message", [&] {
+    TensorMessageSum<scalar_t> task;
+    task.l_max = static_cast<int>(n.n_degrees) - 1;
+    task.n_components = static_cast<int>(n.n_components);
+    task.n_functions = static_cast<int>(n.n_functions);
+    task.n_told = static_cast<int>(n.n_told);
+    task.by_receiver = edges.by_receiver->grouping();
+    task.senders = edges.senders.const_data_ptr<int64_t>();
+    task.g = data_of<scalar_t>(tensors[of_g]);
+    task.Y = data_of<scalar_t>(tensors[of_Y]);
+    task.R = data_of<scalar_t>(tensors[of_R]);
+    task.h = data_of<scalar_t>(tensors[of_h]);
+    kernels_for<scalar_t>(tensors[part]).tensor_message[part](task, 0, n.n_atoms);
+  });
+  return tensors[part];
+}
+
+// The same by operations of torch, on devices and for shapes without kernels.
 template <Part part> Tensor by_torch(const Parts &tensors, const Edges &edges)
 {
   const Sizes &n = edges.size;
@@ -190,9 +232,9 @@ template <Part part> Tensor by_torch(const Parts &tensors, const Edges &edges)
 
 // ---- derivatives ---------------------------------------------------------------------------------
 
-template <Part part> Tensor sum_over(const Parts &tensors, const Edges &edges);
+template <Part part> Tensor sum_over(const Parts &tensors, const EdgesHandle &edges);
 
-Tensor sum_over(Part part, const Parts &tensors, const Edges &edges)
+Tensor sum_over(Part part, const Parts &tensors, const EdgesHandle &edges)
 {
   switch (part) {
   case of_g: return sum_over<of_g>(tensors, edges);
@@ -209,24 +251,22 @@ template <Part part> class TensorMessage : public torch::autograd::Function<Tens
                                      part == of_h ? of_R : of_h};
 
   static Tensor forward(torch::autograd::AutogradContext *context, const Tensor &a, const Tensor &b, const Tensor &c,
-                        const Edges &edges)
+                        const EdgesHandle &edges)
   {
-    const Sizes &n = edges.size;
-    context->save_for_backward({a, b, c, edges.senders, edges.receivers, edges.degree});
-    context->saved_data["size"] = std::vector<int64_t>{n.n_edges,   n.n_atoms,      n.n_senders,   n.n_angular,
-                                                       n.n_degrees, n.n_components, n.n_functions, n.n_told};
+    context->save_for_backward({a, b, c});
+    context->saved_data["edges"] = c10::IValue::make_capsule(edges);
     Parts tensors;
     tensors[others[0]] = a;
     tensors[others[1]] = b;
     tensors[others[2]] = c;
-    return a.is_cpu() ? on_host<part>(tensors, edges) : by_torch<part>(tensors, edges);
+    if (edges->by_receiver) return by_kernels<part>(tensors, *edges);
+    return a.is_cpu() ? on_host<part>(tensors, *edges) : by_torch<part>(tensors, *edges);
   }
 
   static std::vector<Tensor> backward(torch::autograd::AutogradContext *context, const std::vector<Tensor> &grads)
   {
     const auto saved = context->get_saved_variables();
-    const auto n = context->saved_data["size"].toIntVector();
-    const Edges edges{saved[3], saved[4], saved[5], {n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7]}};
+    const auto edges = c10::static_intrusive_pointer_cast<Edges>(context->saved_data["edges"].toCapsule());
     Parts known;
     known[part] = grads[0];
     for (int k = 0; k < 3; ++k) known[others[k]] = saved[k];
@@ -237,7 +277,7 @@ template <Part part> class TensorMessage : public torch::autograd::Function<Tens
   }
 };
 
-template <Part part> Tensor sum_over(const Parts &tensors, const Edges &edges)
+template <Part part> Tensor sum_over(const Parts &tensors, const EdgesHandle &edges)
 {
   constexpr auto &others = TensorMessage<part>::others;
   return TensorMessage<part>::apply(tensors[others[0]], tensors[others[1]], tensors[others[2]], edges);
@@ -259,11 +299,21 @@ Tensor tensor_message(const Tensor &angular, const Tensor &radial, const Tensor 
   check_indices(name, senders, told.size(0));
   check_indices(name, receivers, n_atoms);
   check_indices(name, degree, radial.size(1));
-  const Edges edges{senders.contiguous(),
-                    receivers.contiguous(),
-                    degree.contiguous(),
-                    {angular.size(0), n_atoms, told.size(0), angular.size(1), radial.size(1), told.size(1),
-                     radial.size(2) / told.size(2), told.size(2)}};
+  const auto edges = c10::make_intrusive<Edges>();
+  edges->senders = senders.contiguous();
+  edges->receivers = receivers.contiguous();
+  edges->degree = degree.contiguous();
+  edges->size = {angular.size(0),
+                 n_atoms,
+                 told.size(0),
+                 angular.size(1),
+                 radial.size(1),
+                 told.size(1),
+                 radial.size(2) / told.size(2),
+                 told.size(2)};
+  AT_DISPATCH_FLOATING_TYPES(angular.scalar_type(), "tensor_message", [&] {
+    if (has_kernels<scalar_t>(angular, edges->size)) edges->by_receiver.emplace(name, edges->receivers, n_atoms);
+  });
   return sum_over<of_g>({Tensor(), angular, radial, told}, edges);
 }
 

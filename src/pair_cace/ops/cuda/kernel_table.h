@@ -4,6 +4,7 @@
 #include "mixing.h"
 #include "neighbor_sum.h"
 #include "radial_message.h"
+#include "tensor_message.h"
 
 #include "cuda_kernels.h"
 
@@ -82,6 +83,17 @@ template <class T> void any_radial_message_gradient(const RadialMessage<RealOf<T
   at_degree(task.l_max, [&](auto L) { run_radial_message_gradient<T, decltype(L)::value>(task, begin, end); });
 }
 
+template <class Real, TensorMessagePart part>
+void any_tensor_message(const TensorMessageSum<Real> &task, int64_t begin, int64_t end)
+{
+  at_degree(task.l_max, [&](auto L) {
+    if (task.n_components == 1)
+      run_tensor_message<Real, decltype(L)::value, 1>(task, part, begin, end);
+    else
+      run_tensor_message<Real, decltype(L)::value, 3>(task, part, begin, end);
+  });
+}
+
 template <class Real> Kernels<Real> table_of(const char *name)
 {
   using D = Dual<Real>;
@@ -101,7 +113,10 @@ template <class Real> Kernels<Real> table_of(const char *name)
           any_radial_message_gradient<D>,
           nullptr,
           nullptr,
-          nullptr};
+          nullptr,
+          nullptr,
+          {any_tensor_message<Real, TensorMessagePart::g>, any_tensor_message<Real, TensorMessagePart::Y>,
+           any_tensor_message<Real, TensorMessagePart::R>, any_tensor_message<Real, TensorMessagePart::h>}};
 }
 
 }    // namespace PAIR_CACE_INSTRUCTIONS

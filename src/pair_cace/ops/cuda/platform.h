@@ -68,6 +68,35 @@ template <class Real> __device__ inline void add_of_warp(Real *sum, Real value)
   if (threadIdx.x % 32 == 0) atomicAdd(sum, value);
 }
 
+// Lanes pass on half of their `2 step` values to the lane `step` further or before, and keep the sums of the others.
+template <int step, class Real> __device__ inline void keep_half(Real (&kept)[32], int lane)
+{
+  const bool upper = lane & step;
+#pragma unroll
+  for (int k = 0; k < step; ++k) {
+    const Real passed = upper ? kept[k] : kept[k + step];
+    kept[k] = (upper ? kept[k + step] : kept[k]) + __shfl_xor_sync(0xffffffffu, passed, step);
+  }
+  if constexpr (step > 1) keep_half<step / 2>(kept, lane);
+}
+
+// Adds the first `size` of n values of all threads of a warp, which all call it, to sums[0], sums[1], …: 31 shuffles for
+// 32 values, after which every lane has the sum of one of them.
+template <int n, class Real> __device__ inline void add_all_of_warp(Real *sums, const Real (&values)[n], int size)
+{
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int first = 0; first < n; first += 32) {
+    if (first >= size) return;
+    Real kept[32];
+#pragma unroll
+    for (int k = 0; k < 32; ++k)
+      kept[k] = first + k < n && first + k < size ? values[first + k < n ? first + k : 0] : Real(0);
+    keep_half<16>(kept, lane);
+    if (first + lane < size) atomicAdd(sums + first + lane, kept[0]);
+  }
+}
+
 }    // namespace pair_cace
 
 #else

@@ -146,6 +146,22 @@ template <class Real> struct RadialMessage {
   PAIR_CACE_HD int n_angular() const { return n_angular_up_to(l_max); }
 };
 
+// Of g_{i,𝐥,d,c} = Σ_{e→i} Y_{e,𝐥} R_{e,l,c} h_{j,d,m}, Y = û^𝐥 and c = (r, m), or of a derivative of it: one of g, Y, R, h, from the
+// three others (../tensor_message.cpp). It begins with zeros.
+enum class TensorMessagePart { g, Y, R, h };
+
+template <class Real> struct TensorMessageSum {
+  int l_max = 0, n_components = 0, n_functions = 0, n_told = 0;    // one component (scalars), or three (vectors)
+  Grouping by_receiver;
+  const int64_t *senders = nullptr;    // (E,)
+  Real *g = nullptr;                   // (N, N_l, n_components, n_columns())
+  Real *Y = nullptr;                   // (E, N_l)
+  Real *R = nullptr;                   // (E, L+1, n_columns())
+  Real *h = nullptr;                   // (senders, n_components, n_told)
+
+  PAIR_CACE_HD int n_columns() const { return n_functions * n_told; }
+};
+
 // y = W x + b.
 template <class Real> struct Dense {
   int n_in = 0, n_out = 0;
@@ -207,6 +223,7 @@ template <class Real> struct Kernels {
   Function<RadialMessage<Real>> message, message_tangent, message_gradient, message_gradient_tangent;
   Function<Layer<Real>> layer, last_layer, layer_gradient;    // begin: a multiple of atoms_at_once
   const FreeKernels<Real> *free = nullptr;                    // of freely mixed channels; null: none
+  Function<TensorMessageSum<Real>> tensor_message[4] = {};    // by TensorMessagePart, on a GPU; null: other loops
 };
 
 // The best for this machine; PAIR_CACE_INSTRUCTIONS=baseline|avx2|avx512 in the environment asks for
