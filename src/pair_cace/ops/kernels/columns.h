@@ -59,8 +59,9 @@ template <class T> class Columns {
       : task_(task), memory_(memory), n_angular_(task.n_angular()), n_channels_(task.n_channels()),
         column_size_(n_angular_ * task.n_rbf), n_in_memory_(memory.n_species > 0 ? memory.n_species : task.n_weights),
         size_((n_angular_ - memory.first_summed) * task.n_rbf * n_in_memory_), raw_(column_size_ * task.n_weights),
-        grad_raw_(column_size_ * task.n_weights), by_species_(column_size_ * memory.n_species), receiver_(task.n_basis),
-        grad_receiver_(task.n_basis), place_(size_), weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
+        grad_raw_(column_size_ * task.n_weights, unset), by_species_(column_size_ * memory.n_species),
+        receiver_(task.n_basis), grad_receiver_(task.n_basis), place_(size_),
+        weight_(size_ > 0 ? n_channels_ * weights_of(1) : 0),
         weight_tangent_(is_dual<T> && task.weight.tangent ? weight_.size() : 0)
   {
     int at = 0;

@@ -317,16 +317,21 @@ template <class V> inline V sine(V x)
 
 // ---- memory --------------------------------------------------------------------------------------
 
+// Of memory that is written before it is read, except in lanes whose results nobody takes.
+inline constexpr struct Unset {
+} unset;
+
 // Aligned scratch of one kernel call. Not std::vector: a template of the standard library compiled
 // for AVX-512 could be the copy that the linker keeps for everyone.
 template <class T> class Scratch {
  public:
-  explicit Scratch(int64_t n) : size_(n)
+  explicit Scratch(int64_t n) : Scratch(n, unset) { clear(); }
+
+  Scratch(int64_t n, Unset) : size_(n)
   {
     const std::size_t bytes = (n * sizeof(T) + 63) / 64 * 64;
     data_ = static_cast<T *>(std::aligned_alloc(64, bytes == 0 ? 64 : bytes));
     if (!data_) throw std::bad_alloc();
-    clear();
   }
   ~Scratch() { std::free(data_); }
   Scratch(const Scratch &) = delete;
