@@ -88,9 +88,9 @@ void any_tensor_message(const TensorMessageSum<Real> &task, int64_t begin, int64
 {
   at_degree(task.l_max, [&](auto L) {
     if (task.n_components == 1)
-      run_tensor_message<Real, decltype(L)::value, 1>(task, part, begin, end);
+      run_tensor_message<Real, decltype(L)::value, 1, part>(task, begin, end);
     else
-      run_tensor_message<Real, decltype(L)::value, 3>(task, part, begin, end);
+      run_tensor_message<Real, decltype(L)::value, 3, part>(task, begin, end);
   });
 }
 

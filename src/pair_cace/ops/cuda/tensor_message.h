@@ -121,55 +121,26 @@ template <class Real, int L, int D> class TensorColumn {
   int c_, m_;
 };
 
-// Calls body(column, whether there is one) in all threads of a block, as often as there are more columns than threads.
-template <int L, int D, class Real, class Body>
-__device__ inline void for_columns(const TensorMessageSum<Real> &task, int64_t atom, const Body &body)
+template <class Real, int L, int D, TensorMessagePart part>
+__global__ void __launch_bounds__(128) tensor_message(TensorMessageSum<Real> task, int64_t begin)
 {
   for (int first = 0; first < task.n_columns(); first += blockDim.x) {
     const int c = first + static_cast<int>(threadIdx.x);
     const bool works = c < task.n_columns();
-    body(TensorColumn<Real, L, D>(task, atom, works ? c : 0), works);
+    const TensorColumn<Real, L, D> column(task, begin + blockIdx.x, works ? c : 0);
+    if constexpr (part == TensorMessagePart::Y) column.sum_Y(works);
+    if (!works) continue;
+    if constexpr (part == TensorMessagePart::g) column.sum_g();
+    if constexpr (part == TensorMessagePart::R) column.sum_R();
+    if constexpr (part == TensorMessagePart::h) column.sum_h();
   }
 }
 
-template <class Real, int L, int D>
-__global__ void __launch_bounds__(128) tensor_message_g(TensorMessageSum<Real> task, int64_t begin)
+template <class Real, int L, int D, TensorMessagePart part>
+void run_tensor_message(const TensorMessageSum<Real> &task, int64_t begin, int64_t end)
 {
-  for_columns<L, D>(task, begin + blockIdx.x, [](const auto &column, bool works) {
-    if (works) column.sum_g();
-  });
-}
-
-template <class Real, int L, int D>
-__global__ void __launch_bounds__(128) tensor_message_Y(TensorMessageSum<Real> task, int64_t begin)
-{
-  for_columns<L, D>(task, begin + blockIdx.x, [](const auto &column, bool works) { column.sum_Y(works); });
-}
-
-template <class Real, int L, int D>
-__global__ void __launch_bounds__(128) tensor_message_R(TensorMessageSum<Real> task, int64_t begin)
-{
-  for_columns<L, D>(task, begin + blockIdx.x, [](const auto &column, bool works) {
-    if (works) column.sum_R();
-  });
-}
-
-template <class Real, int L, int D>
-__global__ void __launch_bounds__(128) tensor_message_h(TensorMessageSum<Real> task, int64_t begin)
-{
-  for_columns<L, D>(task, begin + blockIdx.x, [](const auto &column, bool works) {
-    if (works) column.sum_h();
-  });
-}
-
-template <class Real, int L, int D>
-void run_tensor_message(const TensorMessageSum<Real> &task, TensorMessagePart part, int64_t begin, int64_t end)
-{
-  constexpr void (*kernels[])(TensorMessageSum<Real>,
-                              int64_t) = {tensor_message_g<Real, L, D>, tensor_message_Y<Real, L, D>,
-                                          tensor_message_R<Real, L, D>, tensor_message_h<Real, L, D>};
   const int threads = task.n_columns() > 96 ? 128 : (task.n_columns() + 31) / 32 * 32;
-  launch(kernels[static_cast<int>(part)], end - begin, threads, 0, task, begin);
+  launch(tensor_message<Real, L, D, part>, end - begin, threads, 0, task, begin);
 }
 
 }    // namespace PAIR_CACE_INSTRUCTIONS
